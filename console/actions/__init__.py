@@ -1,0 +1,1 @@
+"""CHANGE: everything that alters the host is planned, confirmed, recorded and verified here."""

@@ -1,0 +1,50 @@
+"""The `Check` protocol and what a check says: a `Finding` with status, evidence and suggestions.
+
+Whatever asks "is it well?" is a Check: diagnosis, validation after recovery, playbook verification, reports.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """How well something is. Ordered from best to worst by `rank`."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+    @property
+    def rank(self) -> int:
+        return {"ok": 0, "unknown": 1, "warn": 2, "fail": 3}[self.value]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """What to do about a finding. `action` names what the console can do at once.
+
+    `action`: "recover:1:app" (level, service), "playbook:disk-full", "none" when no action of ours helps.
+    """
+
+    title: str  # "restart app (level 1)"
+    why: str
+    action: str
+    confidence: float  # 0-1
+    symptoms: tuple[str, ...] = ()  # summaries of findings that this cause explains
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One judgement. `summary` is one line a tired person can read; `evidence` is what it rests on."""
+
+    check: str  # "containers.health"
+    group: str  # quick, logs, connectivity, performance, database, configuration, security
+    status: Status
+    summary: str
+    evidence: tuple[str, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+    subject: str = ""  # service, probe, mount ... that it is about
+    since: float | None = None  # unix seconds

@@ -1,0 +1,125 @@
+"""The one table of commands: it makes the key bindings, the footer, the palette, the help screen and docs/keys.md.
+
+It knows nothing of terminals. `where` names the screens a command applies to ("" means all of them).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from console.errors import Problem
+
+SCREENS = ("dashboard", "container", "logs", "incident", "recovery", "help")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing a person can ask for. `key` may list alternatives, comma separated; the first is shown."""
+
+    id: str
+    key: str
+    label: str  # one or two words for the footer
+    help: str  # one sentence
+    where: tuple[str, ...] = ()
+    footer: int = 0  # place in the footer, 1 first; 0: not there
+    shown: str = ""  # how the footer writes the key, when not as itself
+
+    @property
+    def display(self) -> str:
+        return self.shown or self.key.split(",")[0]
+
+
+_ANY: tuple[str, ...] = ()
+_D = ("dashboard",)
+_L = ("logs",)
+_I = ("incident",)
+_R = ("recovery",)
+_C = ("container",)
+
+COMMANDS: tuple[Command, ...] = (
+    # everywhere
+    Command("app.help", "question_mark,f1", "keys", "All keys of this screen and what they do.", _ANY, 98, "?"),
+    Command("app.palette", "colon,ctrl+p", "palette", "Find any command by typing its name.", _ANY, 0, ":"),
+    Command("app.back", "escape", "back", "Leave this screen or close what is open.", _ANY, 0, "Esc"),
+    Command("app.quit", "q", "quit", "Leave sevdeck. What is recorded stays; a running recovery goes on.", _ANY, 99),
+    Command("app.theme", "T", "theme", "Next theme: dark, light, high-contrast, ansi.", _ANY),
+    Command("app.dashboard", "h", "dashboard", "The dashboard.", ("container", "logs", "incident", "recovery")),
+    Command("incident.declare", "D", "declare", "Declare an incident.", _ANY, 20),
+    Command("incident.open", "I", "incident", "The incident: checklist and timeline.", _ANY, 21),
+    Command("recovery.open", "R", "recover", "What each recovery level would do now.", _ANY, 22),
+    Command("logs.open", "L", "logs", "Logs, full screen.", ("dashboard", "container", "incident", "recovery"), 23),
+    Command("finding.why", "i", "why", "Why the console says what it says: findings and their evidence.", _D, 19),
+    Command("watch.pause", "space", "pause", "Stop refreshing; press again to go on.", _D + _C, 24),
+    Command("watch.slower", "minus", "slower", "Refresh less often: 1, 2, 5 seconds.", _D + _C, 0, "-"),
+    Command("watch.faster", "plus,equals_sign", "faster", "Refresh more often: 5, 2, 1 seconds.", _D + _C, 0, "+"),
+    # dashboard
+    Command("pane.host", "1", "Host", "Go to the host pane.", _D, 1),
+    Command("pane.containers", "2", "Containers", "Go to the containers pane.", _D, 2),
+    Command("pane.business", "3", "Business", "Go to the business pane: metrics and probes.", _D, 3),
+    Command("pane.logs", "4", "Logs", "Go to the log pane.", _D, 4),
+    Command("pane.zoom", "z", "zoom", "Give the pane the whole screen; press again to go back.", _D, 5),
+    Command("list.filter", "slash", "filter", "Show only rows that contain what you type.", _D, 6, "/"),
+    Command("list.sort", "s", "sort", "Next order: worst first, name, cpu, memory.", _D, 7),
+    Command("list.open", "enter", "details", "Details of the selected container.", _D, 0, "Enter"),
+    # incident
+    Command("step.tick", "space", "tick", "Mark the selected step as done.", _I, 1),
+    Command("step.run", "enter", "run", "Run the step's command or open its details.", _I, 2, "Enter"),
+    Command("step.skip", "s", "skip", "Skip the step, with a reason.", _I, 3),
+    Command("step.claim", "c", "claim", "Say that you are on this step.", _I, 0),
+    Command("incident.note", "n", "note", "Write a note; on a step it belongs to the step.", _I, 4),
+    Command("incident.playbook", "b", "playbook", "Start another checklist.", _I, 5),
+    Command("incident.severity", "V", "severity", "Change the severity, with a reason.", _I, 6),
+    Command("incident.role", "o", "roles", "Who is what: commander, operations, communications, scribe.", _I, 0),
+    Command("incident.handover", "H", "hand over", "Hand the command to somebody, with a brief.", _I, 7),
+    Command("incident.update", "U", "update", "Record that people were informed; sets the next update's time.", _I, 8),
+    Command("incident.status", "S", "status", "Contained, mitigated, monitoring, resolved, closed, reopened.", _I, 9),
+    Command("incident.attach", "a", "attach", "Attach a file as evidence, hashed and masked.", _I, 0),
+    Command("timeline.pin", "p", "pin", "Pin the selected event for the post-mortem.", _I, 0),
+    Command("timeline.amend", "e", "amend", "Correct the selected event by a later one; the original stays.", _I, 0),
+    Command("timeline.filter", "f", "filter", "Next filter: all, people, automatic, pinned.", _I, 0),
+    Command("timeline.search", "slash", "search", "Show only events that contain what you type.", _I, 0, "/"),
+    Command("incident.export", "E", "export", "Write the post-mortem: Markdown, HTML or JSON.", _I, 10),
+    Command("incident.edit", "ctrl+e", "editor", "Open the exported post-mortem in $EDITOR.", _I, 0, "^E"),
+    Command("incident.switch", "w", "which", "Choose another incident.", _I, 0),
+    Command("incident.pane", "tab", "other pane", "Between checklist and timeline.", _I, 0, "Tab"),
+    # recovery
+    Command("recovery.plan", "enter", "plan", "Plan the selected level for the selected service.", _R, 1, "Enter"),
+    Command("recovery.service", "s", "service", "Next service for level 1.", _R, 2),
+    Command("recovery.refresh", "r", "refresh", "Look again and judge anew.", _R, 3),
+    Command("recovery.attach", "a", "attach", "Follow a run that is under way or was the last.", _R, 4),
+    Command("recovery.cancel", "x", "cancel", "Ask the running recovery to stop after its present step.", _R, 5),
+    # container
+    Command("container.logs", "l", "its logs", "Only this container's logs, full screen.", _C, 1),
+    Command("container.refresh", "r", "refresh", "Read the details again.", _C, 2),
+    Command("container.restart", "R", "recover", "Recovery, with this service selected.", _C, 3),
+)
+
+
+def on_screen(screen: str) -> list[Command]:
+    """Commands of one screen: its own first, then those of every screen whose keys it does not use itself."""
+    own = [c for c in COMMANDS if screen in c.where]
+    taken = {key for c in own for key in c.key.split(",")}
+    shared = [c for c in COMMANDS if not c.where and not taken & set(c.key.split(","))]
+    return own + shared
+
+
+def footer(screen: str) -> list[Command]:
+    """Commands of the screen's footer, in order."""
+    return sorted((c for c in on_screen(screen) if c.footer), key=lambda c: c.footer)
+
+
+def keymap(keys: dict[str, str], file: str = "sevdeck.toml") -> tuple[dict[str, str], list[Problem]]:
+    """The user's `[keys]` table as id -> key, and what is wrong with it (unknown ids, keys that clash)."""
+    known = {c.id: c for c in COMMANDS}
+    problems = [
+        Problem(file, f"keys.{id}", "no such command; `sevdeck` shows all ids in docs/keys.md") for id in keys if id not in known
+    ]
+    mapped = {id: key for id, key in keys.items() if id in known}
+    for screen in SCREENS:
+        seen: dict[str, str] = {}
+        for command in on_screen(screen):
+            for key in mapped.get(command.id, command.key).split(","):
+                if key in seen and {command.id, seen[key]} & mapped.keys():
+                    problems.append(Problem(file, f"keys.{command.id}", f"{key!r} is also {seen[key]} on the {screen} screen"))
+                seen.setdefault(key, command.id)
+    return mapped, problems

@@ -1,0 +1,1 @@
+"""LEAD: playbooks and checklists."""

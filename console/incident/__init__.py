@@ -1,0 +1,1 @@
+"""REMEMBER: the incident as a fold over durable events."""

@@ -1,0 +1,1 @@
+"""REPORT: documents made from the record."""

@@ -1,0 +1,1 @@
+"""Playbooks: content only, in YAML."""

@@ -1,0 +1,1 @@
+"""Panes and controls: each sees records and messages only."""
