@@ -1,4 +1,4 @@
-"""The one table of commands: it makes the key bindings, the footer, the palette, the help screen and docs/keys.md.
+"""The one table of commands: key bindings, footer, palette, help screen and docs/keys.md are made from it.
 
 It knows nothing of terminals. `where` names the screens a command applies to ("" means all of them).
 """
@@ -41,7 +41,14 @@ COMMANDS: tuple[Command, ...] = (
     Command("app.help", "question_mark,f1", "keys", "All keys of this screen and what they do.", _ANY, 98, "?"),
     Command("app.palette", "colon,ctrl+p", "palette", "Find any command by typing its name.", _ANY, 0, ":"),
     Command("app.back", "escape", "back", "Leave this screen or close what is open.", _ANY, 0, "Esc"),
-    Command("app.quit", "q", "quit", "Leave sevdeck. What is recorded stays; a running recovery goes on.", _ANY, 99),
+    Command(
+        "app.quit",
+        "q",
+        "quit",
+        "Leave sevdeck. What is recorded stays; a running recovery goes on.",
+        _ANY,
+        99,
+    ),
     Command("app.theme", "T", "theme", "Next theme: dark, light, high-contrast, ansi.", _ANY),
     Command("app.dashboard", "h", "dashboard", "The dashboard.", ("container", "logs", "incident", "recovery")),
     Command("incident.declare", "D", "declare", "Declare an incident.", _ANY, 20),
@@ -71,11 +78,32 @@ COMMANDS: tuple[Command, ...] = (
     Command("incident.severity", "V", "severity", "Change the severity, with a reason.", _I, 6),
     Command("incident.role", "o", "roles", "Who is what: commander, operations, communications, scribe.", _I, 0),
     Command("incident.handover", "H", "hand over", "Hand the command to somebody, with a brief.", _I, 7),
-    Command("incident.update", "U", "update", "Record that people were informed; sets the next update's time.", _I, 8),
-    Command("incident.status", "S", "status", "Contained, mitigated, monitoring, resolved, closed, reopened.", _I, 9),
+    Command(
+        "incident.update",
+        "U",
+        "update",
+        "Record that people were informed; sets the next update's time.",
+        _I,
+        8,
+    ),
+    Command(
+        "incident.status",
+        "S",
+        "status",
+        "Contained, mitigated, monitoring, resolved, closed, reopened.",
+        _I,
+        9,
+    ),
     Command("incident.attach", "a", "attach", "Attach a file as evidence, hashed and masked.", _I, 0),
     Command("timeline.pin", "p", "pin", "Pin the selected event for the post-mortem.", _I, 0),
-    Command("timeline.amend", "e", "amend", "Correct the selected event by a later one; the original stays.", _I, 0),
+    Command(
+        "timeline.amend",
+        "e",
+        "amend",
+        "Correct the selected event by a later one; the original stays.",
+        _I,
+        0,
+    ),
     Command("timeline.filter", "f", "filter", "Next filter: all, people, automatic, pinned.", _I, 0),
     Command("timeline.search", "slash", "search", "Show only events that contain what you type.", _I, 0, "/"),
     Command("incident.export", "E", "export", "Write the post-mortem: Markdown, HTML or JSON.", _I, 10),
@@ -112,7 +140,9 @@ def keymap(keys: dict[str, str], file: str = "sevdeck.toml") -> tuple[dict[str, 
     """The user's `[keys]` table as id -> key, and what is wrong with it (unknown ids, keys that clash)."""
     known = {c.id: c for c in COMMANDS}
     problems = [
-        Problem(file, f"keys.{id}", "no such command; `sevdeck` shows all ids in docs/keys.md") for id in keys if id not in known
+        Problem(file, f"keys.{id}", "no such command; `sevdeck` shows all ids in docs/keys.md")
+        for id in keys
+        if id not in known
     ]
     mapped = {id: key for id, key in keys.items() if id in known}
     for screen in SCREENS:
@@ -120,6 +150,27 @@ def keymap(keys: dict[str, str], file: str = "sevdeck.toml") -> tuple[dict[str, 
         for command in on_screen(screen):
             for key in mapped.get(command.id, command.key).split(","):
                 if key in seen and {command.id, seen[key]} & mapped.keys():
-                    problems.append(Problem(file, f"keys.{command.id}", f"{key!r} is also {seen[key]} on the {screen} screen"))
+                    problems.append(
+                        Problem(file, f"keys.{command.id}", f"{key!r} is also {seen[key]} on the {screen} screen")
+                    )
                 seen.setdefault(key, command.id)
     return mapped, problems
+
+
+def keys_markdown() -> str:
+    """docs/keys.md: every command of every screen."""
+    out = ["# Keys", "", "Made from `console/commands.py` by `make docs`. Any key can be changed in `sevdeck.toml`:", ""]
+    out += ["```toml", "[keys]", '"pane.zoom" = "f11"', "```", ""]
+    out += ["Arrow keys, `j`/`k`, Page Up/Down, Home and End move in every list. The mouse is optional.", ""]
+    for title, commands in [("Everywhere", [c for c in COMMANDS if not c.where])] + [
+        (screen.capitalize(), [c for c in COMMANDS if screen in c.where]) for screen in SCREENS
+    ]:
+        if commands:
+            out += [f"## {title}", "", "| key | command | what it does | id |", "|---|---|---|---|"]
+            out += [f"| `{_keys_text(c)}` | {c.label} | {c.help} | `{c.id}` |" for c in commands]
+            out.append("")
+    return "\n".join(out)
+
+
+def _keys_text(command: Command) -> str:
+    return command.shown or command.key.split(",")[0].replace("space", "Space")

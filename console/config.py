@@ -1,12 +1,47 @@
 """Settings: found, read, validated and typed. Every fault names file, key and remedy.
 
-The names of tables and keys are a contract (docs/configuration.md). Secrets are references, resolved late.
+The names of tables and keys are a contract (docs/configuration.md). Secrets are references, resolved late by
+whoever needs them, who then also tells `console.redact`. Files are read in `console.config_file`, sections in
+`console.config_sections`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+from console.config_file import Document, parse_duration, show_duration
+from console.errors import UsageError
+from console.places import DataDir, config_candidates, data_dir, find_config
+
+__all__ = [
+    "DEFAULT_THRESHOLDS",
+    "Config",
+    "DataDir",
+    "DockerConfig",
+    "Limits",
+    "LogConfig",
+    "MetricConfig",
+    "ProbeConfig",
+    "RecoveryConfig",
+    "RolesConfig",
+    "ServiceConfig",
+    "StoreConfig",
+    "config_candidates",
+    "data_dir",
+    "find_config",
+    "inline_secrets",
+    "load",
+    "mask_dsn",
+    "parse_duration",
+    "read",
+    "resolve_secret",
+    "show_duration",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +174,93 @@ class Config:
     keys: dict[str, str] = field(default_factory=dict)  # command id -> key, [keys]
     theme: str = ""  # [console] theme: dark, light, high-contrast, ansi
     refresh: float = 1.0  # [console] refresh: 1, 2 or 5 seconds
+    # Sections whose owners read them themselves, checked and with durations in seconds:
+    # backup, access, notify, contacts, escalation, replica.
+    extra: dict[str, Any] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)  # key path -> line in the file
+    searched: tuple[Path, ...] = ()  # where a file was looked for when none was found
+
+
+def load(path: Path | None = None, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Config:
+    """The settings of this run; defaults when there is no file.
+
+    Raises UsageError when a file that was named is missing, InvalidFileError with every problem in it.
+    """
+    found = find_config(path, cwd, env)
+    if found is None:
+        return Config(searched=config_candidates(cwd, env))
+    return read(found)
+
+
+def read(path: Path) -> Config:
+    """The settings in one file; raises InvalidFileError with every problem in it."""
+    from console.config_sections import build  # the records above are what it builds
+
+    document = Document.read(path)
+    config = build(document.root())
+    document.raise_if_faulty()
+    return replace(config, path=path, lines=document.lines)
+
+
+def resolve_secret(ref: str, env: Mapping[str, str] | None = None) -> str:
+    """The value behind "env:NAME" or "file:/path"; any other text is the value itself.
+
+    Raises UsageError when the variable is not set or the file cannot be read. Callers mask the result.
+    """
+    if ref.startswith("env:"):
+        name = ref[4:].strip()
+        value = (os.environ if env is None else env).get(name)
+        if not value:
+            raise UsageError(
+                f"the environment variable {name} is not set", remedy=f"Set {name} before starting sevdeck"
+            )
+        return value
+    if ref.startswith("file:"):
+        file = Path(ref[5:].strip()).expanduser()
+        try:
+            return file.read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError:
+            raise UsageError(f"{file} holds no text", remedy="Put the secret alone into the file") from None
+        except OSError as error:
+            remedy = "Check the path and who may read it"
+            raise UsageError(f"{file} cannot be read: {error.strerror or error}", remedy=remedy) from None
+    return ref
+
+
+def inline_secrets(config: Config) -> list[str]:
+    """Secrets that stand in the file itself instead of being referenced: passwords of DSNs and URLs, and others.
+
+    For `console.redact.add_literals`, so that they are masked wherever they turn up.
+    """
+    from urllib.parse import unquote
+
+    found: list[str] = []
+    texts = [config.database.dsn, config.cache.dsn, config.service.url]
+    texts += [probe.target for probe in config.probes] + [metric.source for metric in config.metrics]
+    texts.append(str(config.extra.get("replica", {}).get("dsn", "")))
+    for text in texts:
+        if not text.startswith(("env:", "file:")):
+            found += [match[2] for match in _USERINFO.finditer(text)]
+            found += [match[2].strip("'") for match in _PASSWORD_WORD.finditer(text)]
+    for channel in config.extra.get("notify", {}).values():
+        told = [str(channel.get(key, "")) for key in ("password", "secret")]
+        found += [text for text in told if not text.startswith(("env:", "file:"))]
+    return [form for text in found if text for form in dict.fromkeys((text, unquote(text)))]
+
+
+# Up to the last @: passwords with @, / or : in them are not always encoded.
+_USERINFO = re.compile(r"(://[^:@/\s]*:)(.*)(@)", re.DOTALL)
+_PASSWORD_WORD = re.compile(r"(?i)((?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)")
+
+
+def mask_dsn(dsn: str) -> str:
+    """A DSN or URL that may be shown. References ("env:NAME") say nothing secret and stay.
+
+    >>> mask_dsn("postgresql://app:s3cret@db:5432/shop?sslmode=require")
+    'postgresql://app:•••@db:5432/shop?sslmode=require'
+    >>> mask_dsn("host=db password='a b' user=app"), mask_dsn("env:DSN")
+    ('host=db password=••• user=app', 'env:DSN')
+    """
+    if dsn.startswith(("env:", "file:")):
+        return dsn
+    return _PASSWORD_WORD.sub(r"\1•••", _USERINFO.sub(r"\1•••\3", dsn))

@@ -1,13 +1,14 @@
-"""The pane every live view is drawn with: lines of toned text, repainted cell by cell only where they changed.
+"""The pane every live view is drawn with: lines of toned text, repainted only where cells changed.
 
-A refresh in Textual sends the whole region again, so the pane compares what it shows with what it should show
-and refreshes the smallest region of each changed row: no change costs no bytes. What is written comes from pure
-functions of the subclasses; nothing here is parsed as markup.
+A refresh in Textual sends the whole region again, so the pane compares what it shows with what it should
+show and refreshes the smallest region of each changed row: no change costs no bytes. What is written comes
+from pure functions of the subclasses; nothing here is parsed as markup.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
@@ -17,6 +18,20 @@ from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
+
+# One column for one column, for terminals that cannot draw our marks, so that a line keeps its width.
+ASCII_MARKS = str.maketrans(
+    "●▲✖○⧗▁▂▃▄▅▆▇█─│↓↑↻…·→▶✔⚙☻×−–▸◆◇⛨’≥",
+    "*!X?~__..--##-|v^r.->>+@o*--+#+C'>",
+)
+
+
+def plain_terminal(env: Mapping[str, str] = os.environ) -> bool:
+    """Whether this terminal draws ASCII only: the Linux console, a VT100, a locale that is not UTF-8."""
+    locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or ""
+    utf8 = "utf-8" in locale.lower() or "utf8" in locale.lower()
+    return env.get("TERM", "") in {"linux", "vt100", "vt220", "ansi"} or (bool(locale) and not utf8)
+
 
 TONES = ("dim", "ok", "warn", "bad", "unknown", "title", "focus", "cursor", "key", "strong")
 
@@ -137,6 +152,8 @@ class LinePane(Widget):
     LinePane > .line--strong { text-style: bold; }
     """
 
+    plain: ClassVar[bool] = plain_terminal()
+
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes, markup=False)
         self._shown: list[Line] = []
@@ -189,4 +206,9 @@ class LinePane(Widget):
         width = self.size.width
         if y >= len(self._shown):
             return Strip.blank(width, self._style(""))
-        return Strip([Segment(text, self._style(tone)) for text, tone in self._shown[y]], width)
+        table = ASCII_MARKS if self.plain else None
+        spans = self._shown[y]
+        return Strip(
+            [Segment(text.translate(table) if table else text, self._style(tone)) for text, tone in spans],
+            width,
+        )

@@ -1,1 +1,1 @@
-"""CHANGE: everything that alters the host is planned, confirmed, recorded and verified here."""
+"""CHANGE: everything that alters the host goes through here: planned, confirmed, locked, recorded, verified."""

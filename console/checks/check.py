@@ -5,6 +5,7 @@ Whatever asks "is it well?" is a Check: diagnosis, validation after recovery, pl
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -26,7 +27,8 @@ class Status(StrEnum):
 class Suggestion:
     """What to do about a finding. `action` names what the console can do at once.
 
-    `action`: "recover:1:app" (level, service), "playbook:disk-full", "none" when no action of ours helps.
+    `action`: "recover:1:app" (level, service; "recover:2:" is all of them), "playbook:disk-full", "none"
+    when no action of ours helps and the title says what a person does.
     """
 
     title: str  # "restart app (level 1)"
@@ -48,3 +50,14 @@ class Finding:
     suggestions: tuple[Suggestion, ...] = ()
     subject: str = ""  # service, probe, mount ... that it is about
     since: float | None = None  # unix seconds
+    cause: str = ""  # `key` of the finding that explains this one; "" when it stands for itself
+
+    @property
+    def key(self) -> str:
+        """Names the finding while it lasts: the same trouble of the same thing has the same key."""
+        return f"{self.check}:{self.subject}"
+
+
+def overall(findings: Iterable[Finding]) -> Status:
+    """The worst status among the findings; OK when there are none."""
+    return max((f.status for f in findings), key=lambda status: status.rank, default=Status.OK)

@@ -1,16 +1,37 @@
 """The `Source` protocol and its supervisor: who is read, how often, with what deadline, and how fresh it is.
 
 A source only reads. The supervisor gives each its own task, deadline and backoff, so that a sick source
-shows its reason and its last values while the others go on.
+shows its reason and its last values while the others go on. Blocking calls of a source go through its `Lane`.
+Nothing here judges what was read.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
+
+from console.errors import SevdeckError, SourceError
+from console.text import clean
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+_log = logging.getLogger(__name__)
+
+_FIRST_PAUSES = (0.5, 1.0)  # seconds between tries while a failure is young ...
+_YOUNG_PAUSE = 1.5  # ... so that recovery shows within 2 s in the first half minute
+_YOUNG_FOR = 30.0
+_OLD_PAUSES = (4.0, 8.0, 15.0)
+_FASTEST = 0.05  # seconds between two reads however often `changed` fires: 20 a second
+_FASTEST_SICK = 0.5  # the same while failing: an event may announce recovery, or be a part of the sickness
+_CLOSE_DEADLINE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +76,320 @@ class Source(Protocol[T_co]):
     async def changed(self) -> None: ...
 
     async def close(self) -> None: ...
+
+
+class Lane:
+    """One daemon thread for the blocking calls of one source, one call at a time.
+
+    A call that never returns costs this thread and nothing else: callers are told how long it hangs, the
+    event loop goes on, and the process may exit (threads of `concurrent.futures` would be joined at exit).
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._busy_since: float | None = None
+        self._closed = False
+
+    @property
+    def stuck_for(self) -> float | None:
+        """Seconds the present call has been running; None when the lane is free."""
+        since = self._busy_since
+        return None if since is None else time.monotonic() - since
+
+    async def call(self, fn: Callable[..., T], *args: Any, deadline: float | None = None) -> T:
+        """The result of `fn(*args)`, run in the lane's thread; what it raises is raised here.
+
+        Raises SourceError when the previous call has not returned yet, when the lane is closed, and when
+        `deadline` seconds pass. After that, or after a cancellation, the call goes on unheard and keeps the
+        lane busy until it returns.
+        """
+        if self._closed:
+            raise SourceError(f"{self.name} is closed")
+        stuck = self.stuck_for
+        if stuck is not None:
+            raise SourceError(f"still waiting for the previous call ({stuck:.0f} s)")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._busy_since = time.monotonic()
+        self._jobs.put(lambda: self._run(fn, args, loop, future))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name=f"lane-{self.name}", daemon=True)
+            self._thread.start()
+        if deadline is None:
+            return await future
+        try:
+            return await asyncio.wait_for(future, deadline)
+        except TimeoutError:
+            if future.done() and not future.cancelled():
+                raise  # the call itself raised it
+            raise SourceError(f"no answer in {seconds(deadline)}") from None
+
+    def close(self) -> None:
+        """Let the thread end after its present call. Never waits."""
+        self._closed = True
+        self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def _run(
+        self, fn: Callable[..., T], args: tuple[Any, ...], loop: asyncio.AbstractEventLoop, future: asyncio.Future[T]
+    ) -> None:
+        deliver: Callable[[], None]
+        try:
+            result = fn(*args)
+        except BaseException as error:  # whatever it is, it belongs to the caller
+            failure = error if isinstance(error, Exception) else SourceError(f"stopped by {type(error).__name__}")
+            deliver = _later(_fail, future, failure)
+        else:
+            deliver = _later(_succeed, future, result)
+        # Free before the answer is delivered, so that whoever hears it may call again at once.
+        self._busy_since = None
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(deliver)
+
+
+def _later(
+    deliver: Callable[[asyncio.Future[T], Any], None], future: asyncio.Future[T], what: Any
+) -> Callable[[], None]:
+    return lambda: deliver(future, what)
+
+
+def _succeed(future: asyncio.Future[T], result: T) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(future: asyncio.Future[T], error: Exception) -> None:
+    if future.done():
+        return
+    if isinstance(error, StopIteration):  # a future refuses it
+        error = SourceError("ended early")
+    future.set_exception(error)
+
+
+def seconds(value: float) -> str:
+    """A duration in words.
+
+    >>> seconds(3.0), seconds(0.25)
+    ('3 s', '0.25 s')
+    """
+    return f"{value:g} s"
+
+
+class _Watch:
+    """One source under supervision: its reading, its failures in a row, and what wakes it."""
+
+    def __init__(self, source: Source[Any]) -> None:
+        self.source = source
+        self.reading: Reading[Any] = Reading()
+        self.failures = 0
+        self.sick_since = 0.0  # monotonic
+        self.wake = asyncio.Event()
+        self.read: asyncio.Task[Any] | None = None  # the read under way, perhaps past its deadline
+
+    def pause_after_failure(self, now: float) -> float:
+        """Seconds to the next try, by the number of failures and the age of the sickness."""
+        if self.failures <= len(_FIRST_PAUSES):
+            return _FIRST_PAUSES[self.failures - 1]
+        sick = now - self.sick_since
+        if sick < _YOUNG_FOR:
+            return _YOUNG_PAUSE
+        older = int((sick - _YOUNG_FOR) // _OLD_PAUSES[-1])
+        return _OLD_PAUSES[min(older, len(_OLD_PAUSES) - 1)]
+
+
+class Supervisor:
+    """Reads every source in a task of its own and publishes each new `Reading` by the source's name.
+
+    `publish` is called in the event loop, once per try: with the value, or with the last value and a Fault.
+    """
+
+    def __init__(
+        self,
+        sources: Iterable[Source[Any]],
+        publish: Callable[[str, Reading[Any]], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._watches = {source.name: _Watch(source) for source in sources}
+        self._publish = publish
+        self._clock = clock
+        self._every: float | None = None
+        self._going = asyncio.Event()
+        self._going.set()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def paused(self) -> bool:
+        return not self._going.is_set()
+
+    def reading(self, name: str) -> Reading[Any]:
+        """The last reading published under `name`; KeyError for an unknown name."""
+        return self._watches[name].reading
+
+    async def run(self) -> None:
+        """Read until cancelled or closed. The first reads of all sources start at once."""
+        self._tasks = [
+            asyncio.create_task(self._watch(watch), name=f"watch-{name}") for name, watch in self._watches.items()
+        ]
+        try:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    def pause(self) -> None:
+        """Start no read from now on; a read under way is finished and published."""
+        self._going.clear()
+
+    def resume(self) -> None:
+        """Go on; every source is read at once."""
+        self._going.set()
+        for watch in self._watches.values():
+            watch.wake.set()
+
+    def set_every(self, every: float) -> None:
+        """Seconds between reads of the sources that are read every few seconds (not of slower ones)."""
+        self._every = every
+        for watch in self._watches.values():
+            watch.wake.set()
+
+    def refresh(self, name: str) -> None:
+        """Read this source now, also while it is backing off; nothing happens while paused."""
+        self._watches[name].wake.set()
+
+    async def close(self) -> None:
+        """Stop all tasks and close all sources. Takes about a second at the most, however sick they are."""
+        reads = [watch.read for watch in self._watches.values() if watch.read is not None]
+        for task in [*self._tasks, *reads]:
+            task.cancel()
+        pending: list[asyncio.Future[Any]] = [*self._tasks, *reads]
+        pending += [asyncio.ensure_future(_quietly_close(watch.source)) for watch in self._watches.values()]
+        if pending:
+            _, late = await asyncio.wait(pending, timeout=_CLOSE_DEADLINE)
+            for straggler in late:
+                straggler.cancel()
+        self._tasks = []
+
+    async def _watch(self, watch: _Watch) -> None:
+        while True:
+            await self._going.wait()
+            watch.wake.clear()
+            began = time.monotonic()
+            try:
+                value = await self._read(watch)
+            except asyncio.CancelledError:
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise
+                self._failed(watch, SourceError("the read was cut off"))
+            except Exception as error:
+                self._failed(watch, error)
+            else:
+                watch.failures = 0
+                watch.reading = Reading(value, self._clock())
+                self._show(watch)
+            await self._sleep(watch, began)
+
+    async def _read(self, watch: _Watch) -> Any:
+        """One read within its deadline. A read that is past it is waited for, never started a second time."""
+        if watch.read is None:
+            watch.read = asyncio.create_task(watch.source.read(), name=f"read-{watch.source.name}")
+        read = watch.read
+        done, _ = await asyncio.wait([read], timeout=watch.source.deadline)
+        if not done:
+            # A coroutine can be stopped; a blocking call in a Lane goes on, and the Lane says so next time.
+            read.cancel()
+            await asyncio.wait([read], timeout=_FASTEST)
+            if read.done():
+                watch.read = None
+            with suppress(asyncio.CancelledError):
+                if read.done() and read.exception() is not None:
+                    _log.debug("%s: after its deadline: %r", watch.source.name, read.exception())
+            raise SourceError(f"no answer in {seconds(watch.source.deadline)}", remedy="It is asked again by itself")
+        watch.read = None
+        return read.result()
+
+    def _failed(self, watch: _Watch, error: Exception) -> None:
+        now = self._clock()
+        watch.failures += 1
+        if watch.failures == 1:
+            watch.sick_since = time.monotonic()
+        since = watch.reading.fault.since if watch.reading.fault is not None else now
+        if isinstance(error, SourceError):
+            reason, remedy = error.message, error.remedy
+        else:
+            if watch.failures == 1:  # once per sickness, or a broken source fills the disk
+                _log.error("source %s failed unexpectedly", watch.source.name, exc_info=error)
+            reason = (
+                f"unexpected {type(error).__name__}: {error}" if str(error) else f"unexpected {type(error).__name__}"
+            )
+            remedy = "Details are in the log file"
+        fault = Fault(_sentence(reason), _sentence(remedy), since)
+        watch.reading = Reading(watch.reading.value, watch.reading.taken_at, fault)
+        self._show(watch)
+
+    def _show(self, watch: _Watch) -> None:
+        try:
+            self._publish(watch.source.name, watch.reading)
+        except Exception:
+            _log.exception("showing the reading of %s failed", watch.source.name)
+
+    async def _sleep(self, watch: _Watch, began: float) -> None:
+        """Until the next read is due: the rhythm, an event of the source, a wish of the user, or the backoff."""
+        now = time.monotonic()
+        due = now + watch.pause_after_failure(now) if watch.failures else began + self._rhythm(watch.source)
+        changed = asyncio.create_task(_quietly_changed(watch.source))
+        wake = asyncio.create_task(watch.wake.wait())
+        waiting = [changed, wake]
+        try:
+            await asyncio.wait(waiting, timeout=max(0.0, due - now), return_when=asyncio.FIRST_COMPLETED)
+            wanted = wake.done()
+            rest = began + (_FASTEST_SICK if watch.failures and not wanted else _FASTEST) - time.monotonic()
+            if rest > 0:
+                await asyncio.sleep(rest)
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def _rhythm(self, source: Source[Any]) -> float:
+        """A chosen refresh holds for sources with a rhythm of seconds; slower ones have their reasons."""
+        if self._every is None or source.every > 5.0:
+            return source.every
+        return self._every
+
+
+def _plain(error: Exception) -> tuple[str, str]:
+    """What to tell a person about a failed read: reason and remedy."""
+    if isinstance(error, SevdeckError):
+        return error.message, error.remedy
+    remedy = "Details are in sevdeck.log"
+    if isinstance(error, TimeoutError):
+        return "no answer in time", remedy
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        return f"{place}{error.strerror}", remedy
+    detail = f": {error}" if str(error) else ""
+    return f"unexpected {type(error).__name__}{detail}", remedy
+
+
+def _sentence(text: str) -> str:
+    return clean(text.strip(), 400).rstrip(".")
+
+
+async def _quietly_changed(source: Source[Any]) -> None:
+    """`changed`, where a failure means that the source has no events: its next read tells why."""
+    try:
+        await source.changed()
+    except Exception:
+        _log.debug("%s: no events", source.name, exc_info=True)
+        await asyncio.Event().wait()
+
+
+async def _quietly_close(source: Source[Any]) -> None:
+    try:
+        await source.close()
+    except Exception:
+        _log.warning("closing %s failed", source.name, exc_info=True)

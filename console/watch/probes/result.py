@@ -1,4 +1,4 @@
-"""Probes: does it answer, how fast, and is the answer right? http, tcp, tls, postgres, redis, command."""
+"""What a probe says: the records that panes, checks and the flight recorder share. No probing here."""
 
 from __future__ import annotations
 
@@ -24,3 +24,16 @@ class ProbeResult:
 @dataclass(frozen=True, slots=True)
 class ProbesReading:
     probes: tuple[ProbeResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one kind of probe found out, told as `detail` + " in 12 ms" + `more`.
+
+    Both may hold text from outside; `run_probe` cleans them.
+    """
+
+    ok: bool | None
+    detail: str
+    more: str = ""
+    timed: bool = True  # whether how long it took belongs into the words

@@ -1,0 +1,196 @@
+"""The Docker engine as a driver for recovery: calls with deadlines, and what each way of failing means.
+
+Connections, the pinned API version and error texts are `console.watch.engine_api`'s. This file knows which
+calls change something, that silence after such a call is no failure, and how to run a command in a container
+without leaving it behind. It decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from console.actions.programs import Ran, run_program
+from console.config import DockerConfig
+from console.errors import SevdeckError, SourceError
+from console.redact import redact
+from console.text import clean, clean_block
+from console.watch.engine_api import Engine, EngineError
+from console.watch.source import Lane
+
+T = TypeVar("T")
+
+PING_DEADLINE = 2.0  # seconds; a well engine answers in 0.6 ms, p99 4.4
+SLACK = 15.0  # seconds of HTTP patience beyond what the call itself may take
+_LOOK = 2.5
+_LANES = 6  # looks that may hang at once before we say so
+
+
+class EngineRefusedError(SevdeckError):
+    """The engine answered, and the answer was no: nothing is in doubt."""
+
+
+class InDoubtError(SevdeckError):
+    """A change was asked for and the answer never came: look, never repeat blindly."""
+
+    exit_code = 4
+
+
+class EngineDriver(Protocol):
+    """What recovery needs of an engine. Looks raise SourceError; changes raise EngineRefusedError, InDoubtError."""
+
+    async def ping(self) -> None: ...
+
+    async def inspect(self, container: str) -> dict[str, Any]: ...
+
+    async def project(self, name: str) -> list[dict[str, Any]]: ...
+
+    async def listing(self) -> list[dict[str, Any]]: ...
+
+    async def events(self, project: str, since: float, until: float) -> list[dict[str, Any]]: ...
+
+    async def data_root(self) -> str: ...
+
+    async def logs(self, container: str, tail: int, since: float = 0.0) -> str: ...
+
+    async def restart(self, container: str, t: int) -> None: ...
+
+    async def stop(self, container: str, t: int) -> None: ...
+
+    async def start(self, container: str) -> None: ...
+
+    async def unpause(self, container: str) -> None: ...
+
+    async def execute(self, container: str, argv: Sequence[str], seconds: float) -> Ran: ...
+
+    def close(self) -> None: ...
+
+
+class DockerDriver:
+    """The real engine. Looks and changes have threads of their own, so that a hung change can be looked at."""
+
+    def __init__(self, docker: DockerConfig, *, keep_fds: Sequence[int] = ()) -> None:
+        self._engine = Engine(docker)
+        self._lanes: list[Lane] = []
+        self._change_lane = Lane("engine-change")
+        self._keep_fds = tuple(keep_fds)
+        self._host = docker.host
+
+    async def ping(self) -> None:
+        await self._look(lambda: self._engine.ping(PING_DEADLINE), PING_DEADLINE)
+
+    async def inspect(self, container: str) -> dict[str, Any]:
+        return dict(await self._look(lambda: self._engine.get(f"/containers/{container}/json", _LOOK)))
+
+    async def project(self, name: str) -> list[dict[str, Any]]:
+        """Inspect data of every container of a Compose project, stopped ones included, by name."""
+        return await self._look(lambda: self._project(name))
+
+    def _project(self, name: str) -> list[dict[str, Any]]:
+        filters = json.dumps({"label": [f"com.docker.compose.project={name}"]})
+        found = self._engine.get("/containers/json", _LOOK, all=1, filters=filters)
+        details = []
+        for entry in found:
+            try:
+                details.append(dict(self._engine.get(f"/containers/{entry['Id']}/json", _LOOK)))
+            except EngineError as error:
+                if error.status != 404:  # removed between the two calls: no longer there
+                    raise
+        return sorted(details, key=lambda d: str(d.get("Name", "")))
+
+    async def listing(self) -> list[dict[str, Any]]:
+        """Every container of the engine, briefly."""
+        return list(await self._look(lambda: self._engine.get("/containers/json", _LOOK, all=1)))
+
+    async def events(self, project: str, since: float, until: float) -> list[dict[str, Any]]:
+        """What the engine still remembers (its last 256 events: often less than a minute)."""
+        filters = json.dumps({"type": ["container"], "label": [f"com.docker.compose.project={project}"]})
+        return await self._look(lambda: self._events(since, until, filters))
+
+    def _events(self, since: float, until: float, filters: str) -> list[dict[str, Any]]:
+        with self._engine.plain_words():
+            client = self._engine.client(_LOOK)
+            try:
+                wanted = json.loads(filters)
+                return list(client.events(since=int(since), until=int(until) + 1, filters=wanted, decode=True))
+            finally:
+                client.close()
+
+    async def data_root(self) -> str:
+        """The engine's own directory on this host; "" where it is another host's."""
+        if not self._engine.local:
+            return ""
+        return str((await self._look(lambda: self._engine.get("/info", _LOOK))).get("DockerRootDir", ""))
+
+    async def logs(self, container: str, tail: int, since: float = 0.0) -> str:
+        """The last lines, cleaned and with secrets masked."""
+        raw = await self._look(lambda: self._logs(container, tail, since))
+        return redact(clean_block(raw.decode("utf-8", errors="replace")))
+
+    def _logs(self, container: str, tail: int, since: float) -> bytes:
+        with self._engine.plain_words():
+            client = self._engine.client(_LOOK)
+            try:
+                return bytes(client.logs(container, stream=False, tail=tail, since=int(since) or None, timestamps=True))
+            finally:
+                client.close()
+
+    async def restart(self, container: str, t: int) -> None:
+        """`t` always: docker-py's default of 10 overrides the container's own StopTimeout."""
+        await self._change(lambda client: client.restart(container, timeout=t), t + SLACK)
+
+    async def stop(self, container: str, t: int) -> None:
+        await self._change(lambda client: client.stop(container, timeout=t), t + SLACK)
+
+    async def start(self, container: str) -> None:
+        await self._change(lambda client: client.start(container), SLACK)
+
+    async def unpause(self, container: str) -> None:
+        await self._change(lambda client: client.unpause(container), SLACK)
+
+    async def execute(self, container: str, argv: Sequence[str], seconds: float) -> Ran:
+        """Run `argv` in the container and let nothing of it outlive `seconds`.
+
+        By the docker program: docker-py's exec ignores its timeout. `timeout` inside: ending `docker exec` leaves
+        the command running in the container. `seconds` is whole: busybox knows no fractions.
+        """
+        host = ["--host", self._host] if self._host else []
+        inside = ["timeout", "-k", "1", str(max(1, round(seconds)))]
+        return await run_program(
+            ["docker", *host, "exec", container, *inside, *argv], deadline=seconds + 3, keep_fds=self._keep_fds
+        )
+
+    def close(self) -> None:
+        for lane in (*self._lanes, self._change_lane):
+            lane.close()
+        self._engine.close()
+
+    async def _look(self, fn: Callable[[], T], deadline: float = _LOOK) -> T:
+        free = next((lane for lane in self._lanes if lane.stuck_for is None), None)
+        if free is None:
+            if len(self._lanes) >= _LANES:
+                raise SourceError("the Docker engine does not answer (earlier questions still wait)")
+            free = Lane(f"engine-look-{len(self._lanes)}")
+            self._lanes.append(free)
+        return await free.call(fn, deadline=deadline + 0.5)
+
+    async def _change(self, fn: Callable[[Any], None], patience: float) -> None:
+        """One call that changes something. Only an answer of the engine itself is a plain no."""
+
+        def call() -> None:
+            client = self._engine.client(patience)
+            try:
+                with self._engine.plain_words(patience):
+                    fn(client)
+            finally:
+                client.close()
+
+        try:
+            await self._change_lane.call(call, deadline=patience + 2)
+        except EngineError as error:
+            if error.status is not None:
+                raise EngineRefusedError(clean(error.message, 400), remedy=error.remedy) from error
+            raise InDoubtError(clean(error.message, 400), remedy=error.remedy) from error
+        except SourceError as error:
+            raise InDoubtError(clean(error.message, 400), remedy=error.remedy) from error

@@ -1,0 +1,289 @@
+"""Gathers `Facts`: asks engine, Compose, probes and disks at the same time, within a second where they are well.
+
+It only looks. Whatever does not answer is left out or named in the facts; it never raises for a sick host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from console.actions import compose, inspecting, runs
+from console.actions.engine import DockerDriver, EngineDriver
+from console.actions.facts import DiskFacts, EngineState, Facts, ProbeFacts, ServiceContainer
+from console.actions.lock import hold_text, holder
+from console.actions.roles import place, roles
+from console.actions.validation import RunProbe, probe_all
+from console.config import Config
+from console.errors import SourceError
+from console.text import clean
+from console.watch.containers import EngineEvent
+from console.watch.engine_api import EngineError, EngineSilentError
+from console.watch.probes import ProbeResult
+from console.watch.source import Lane
+
+PROBE_CAP = 0.8  # seconds: a plan is due within one
+_LOG_TAIL = 200
+_LOG_AGE = 900.0  # seconds of log that count as now
+_ENGINE_PATIENCE = 3.0
+
+_DAMAGE = re.compile(
+    r"PANIC:|could not locate a valid checkpoint|pg_control|invalid page in block"
+    r"|checksum (?:mismatch|failure|verification failed)|page verification failed"
+    r"|database files are incompatible|Database page corruption|Bad file format reading the append only file",
+    re.IGNORECASE,
+)
+_NO_SPACE = re.compile(r"No space left on device|\bENOSPC\b", re.IGNORECASE)
+_FOREIGN = re.compile(r"watchtower|autoheal|ouroboros|dockge-autoheal|will-farrell", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a console knows already, so that nobody is asked twice: fresh probe answers, and engine events
+    older than the engine itself remembers."""
+
+    events: tuple[EngineEvent, ...] = ()
+    probes: tuple[ProbeResult, ...] = ()
+
+
+async def gather(
+    config: Config,
+    data_dir: Path,
+    *,
+    seen: Seen | None = None,
+    driver: EngineDriver | None = None,
+    run_probe: RunProbe | None = None,
+    probe_cap: float | None = PROBE_CAP,
+) -> Facts:
+    """Everything a plan rests on, as of now."""
+    seen = seen or Seen()
+    own = driver is None
+    engine = driver or DockerDriver(config.docker)
+    try:
+        return await _gather(config, data_dir, seen, engine, run_probe, probe_cap)
+    finally:
+        if own:
+            engine.close()
+
+
+async def _gather(
+    config: Config, data_dir: Path, seen: Seen, engine: EngineDriver, run: RunProbe | None, cap: float | None
+) -> Facts:
+    now = time.time()
+    state, project, listing, details = await _containers(config, engine)
+    base = Facts(
+        now,
+        project,
+        state,
+        hold=hold_text(data_dir),
+        holder=holder(data_dir, project) if project else None,
+        past=runs.past(data_dir, project),
+        foreign=_foreign(listing),
+    )
+    if not state.up or not project:
+        return base
+    plain = [inspecting.container(d, now) for d in details]
+    probing = asyncio.ensure_future(_probes(config, plain, seen, run, cap))
+    composed, died, disks, logs = await asyncio.gather(
+        compose.services(_compose_project(config, project, details), config.docker.host),
+        _deaths(engine, project, seen, now),
+        _all_disks(engine, plain, data_dir),
+        _telling_lines(config, engine, plain, now),
+    )
+    probes = await probing
+    containers = tuple(replace(c, deaths=died.get(c.id, 0)) for c in plain)
+    depends = dict(composed.depends) or {c.service: c.depends_on for c in containers if c.service}
+    for c in containers:
+        depends.setdefault(c.service, c.depends_on)
+    base = replace(
+        base,
+        containers=containers,
+        order=compose.start_order(depends),
+        depends=depends,
+        order_source="labels" if composed.problem else "compose config",
+        disks=disks,
+        probes=probes,
+        corruption=tuple(line for line in logs if _DAMAGE.search(line))[-3:],
+        no_space=tuple(line for line in logs if _NO_SPACE.search(line))[-3:],
+        missing=tuple(s for s in composed.depends if not any(c.service == s for c in containers)),
+    )
+    if any(p.ok is False and not p.direct for p in probes):
+        base = replace(base, probes=(*probes, *await direct_probes(config, base, engine)))
+    return base
+
+
+async def _containers(
+    config: Config, engine: EngineDriver
+) -> tuple[EngineState, str, list[dict[str, Any]], list[dict[str, Any]]]:
+    """State of the engine, the project, a listing of all containers, and inspect data of the project's."""
+    try:
+        async with asyncio.timeout(_ENGINE_PATIENCE):
+            listing = await engine.listing()
+            project = config.docker.project or _only_project(listing)
+            return EngineState(), project, listing, await engine.project(project) if project else []
+    except (SourceError, TimeoutError) as error:
+        return _engine_state(error), config.docker.project, [], []
+
+
+def _engine_state(error: Exception) -> EngineState:
+    detail = clean(getattr(error, "message", "") or "no answer", 300)
+    if isinstance(error, TimeoutError | EngineSilentError):
+        return EngineState("frozen", detail)
+    if "permission" in detail:
+        return EngineState("denied", detail)
+    known = isinstance(error, EngineError)
+    return EngineState("down" if known else "frozen", detail)
+
+
+def _only_project(listing: Sequence[dict[str, Any]]) -> str:
+    """The engine's Compose project when there is just one: nobody has to configure what cannot be mistaken."""
+    names = {str((c.get("Labels") or {}).get("com.docker.compose.project", "")) for c in listing} - {""}
+    return names.pop() if len(names) == 1 else ""
+
+
+def _foreign(listing: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    found = []
+    for entry in listing:
+        name = clean(str((entry.get("Names") or ["?"])[0]).lstrip("/"), 100)
+        if entry.get("State") == "running" and _FOREIGN.search(f"{name} {entry.get('Image', '')}"):
+            found.append(name)
+    return tuple(found)
+
+
+def _compose_project(config: Config, project: str, details: Sequence[dict[str, Any]]) -> compose.ComposeProject:
+    """Files as configured, else as Compose itself wrote on the containers it made."""
+    if config.docker.compose_files:
+        return compose.ComposeProject(project, tuple(config.docker.compose_files))
+    for data in details:
+        labels = (data.get("Config") or {}).get("Labels") or {}
+        files = str(labels.get("com.docker.compose.project.config_files", ""))
+        if files:
+            directory = str(labels.get("com.docker.compose.project.working_dir", ""))
+            return compose.ComposeProject(project, tuple(files.split(",")), directory)
+    return compose.ComposeProject(project)
+
+
+async def _deaths(engine: EngineDriver, project: str, seen: Seen, now: float) -> dict[str, int]:
+    known = {(round(e.at, 3), e.action, e.container) for e in seen.events}
+    with contextlib.suppress(SourceError):
+        told = inspecting.event_tuples(await engine.events(project, now - 120, now))
+        known |= {(round(at, 3), action, ident) for at, action, ident in told}
+    return inspecting.deaths(known, now)
+
+
+async def _all_disks(
+    engine: EngineDriver, containers: Sequence[ServiceContainer], data_dir: Path
+) -> tuple[DiskFacts, ...]:
+    return await disks(containers, data_dir, await engine_root(engine))
+
+
+async def engine_root(engine: EngineDriver) -> str:
+    """The engine's own directory on this host; "" where it is another host's or the engine is silent."""
+    try:
+        return await engine.data_root()
+    except SourceError:
+        return ""
+
+
+async def disks(containers: Sequence[ServiceContainer], data_dir: Path, root: str) -> tuple[DiskFacts, ...]:
+    """File systems that the project or the record writes to, each once. A dead mount is left out, not waited for."""
+    wanted = [p for p in (root, str(data_dir), *(v for c in containers for v in c.volumes)) if p.startswith("/")]
+    lane = Lane("disks")
+    try:
+        return await lane.call(_file_systems, wanted, deadline=0.6)
+    except SourceError:
+        return ()
+    finally:
+        lane.close()
+
+
+def _file_systems(paths: Sequence[str]) -> tuple[DiskFacts, ...]:
+    found: dict[int, DiskFacts] = {}
+    for path in paths:
+        place = Path(path)
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        try:
+            device, stat = place.stat().st_dev, os.statvfs(place)
+        except OSError:
+            continue
+        used = stat.f_blocks - stat.f_bfree
+        if device not in found and stat.f_blocks:
+            size, free = (used + stat.f_bavail) * stat.f_frsize, stat.f_bavail * stat.f_frsize
+            found[device] = DiskFacts(clean(_mount_point(place), 200), size, free)
+    return tuple(found.values())
+
+
+def _mount_point(path: Path) -> str:
+    path = path.resolve()
+    while not path.is_mount():
+        path = path.parent
+    return str(path)
+
+
+async def _telling_lines(
+    config: Config, engine: EngineDriver, containers: Sequence[ServiceContainer], now: float
+) -> list[str]:
+    """Recent log lines of the databases that speak of damage or of a full disk."""
+    databases = roles(Facts(now, "", containers=tuple(containers)), config).database
+    chosen = [c for c in containers if c.service in databases]
+    texts = await asyncio.gather(
+        *(engine.logs(c.id, _LOG_TAIL, now - _LOG_AGE) for c in chosen), return_exceptions=True
+    )
+    lines: list[str] = []
+    for container, text in zip(chosen, texts, strict=True):
+        if not isinstance(text, str):
+            continue
+        fresh = text.splitlines()
+        if container.well:  # what was said before a good start is history
+            fresh = [line for line in fresh if line[:19] >= container.started_at[:19]]
+        telling = [line for line in fresh if _DAMAGE.search(line) or _NO_SPACE.search(line)]
+        lines += [clean(line.partition(" ")[2], 200) for line in telling]
+    return lines
+
+
+async def _probes(
+    config: Config, containers: Sequence[ServiceContainer], seen: Seen, run: RunProbe | None, cap: float | None
+) -> tuple[ProbeFacts, ...]:
+    if seen.probes:
+        by_name = {p.name: p for p in config.probes}
+        return tuple(
+            ProbeFacts(r.name, r.ok, r.detail, r.latency, r.business, *place(by_name[r.name], containers, config))
+            for r in seen.probes
+            if r.name in by_name
+        )
+    return await probe_all(config.probes, lambda p: place(p, containers, config), run, cap)
+
+
+async def direct_probes(
+    config: Config, facts: Facts, engine: EngineDriver, patience: float = PROBE_CAP
+) -> tuple[ProbeFacts, ...]:
+    """Each app container's own health check, run now: the engine's verdict lags by tens of seconds."""
+    known = {p.service for p in facts.probes if p.direct}
+    apps = [c for s in roles(facts, config).app for c in facts.of(s) if s not in known and c.running and c.check]
+    return tuple(await asyncio.gather(*(_ask(engine, c, patience) for c in apps)))
+
+
+async def _ask(engine: EngineDriver, c: ServiceContainer, patience: float) -> ProbeFacts:
+    began = time.monotonic()
+    ran = await engine.execute(c.id, c.check.command if c.check else (), max(1.0, patience))
+    took = time.monotonic() - began
+    ok, detail = _health_words(ran.code, took)
+    return ProbeFacts(f"{c.name} itself", ok, detail, took, False, c.service, True)
+
+
+def _health_words(code: int | None, took: float) -> tuple[bool | None, str]:
+    if code == 0:
+        return True, f"its health check passes in {took:.1f} s"
+    if code in (126, 127) or code is None:
+        return None, "its health check could not be run"
+    if code in (124, 137, 143):
+        return False, "its health check gives no answer"
+    return False, f"its health check fails ({code})"

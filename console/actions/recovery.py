@@ -1,0 +1,328 @@
+"""Recovery levels 1 and 2 as plans: which steps, in which order, with what around them.
+
+Pure over `Facts`: building a plan reads nothing and changes nothing. The runner carries it out.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from statistics import median
+
+from console.actions import router
+from console.actions.action import BlastRadius, LevelView, Plan, Precondition, Risk, Step
+from console.actions.budget import budget
+from console.actions.facts import Facts, ServiceContainer
+from console.actions.roles import Roles, roles
+from console.actions.router import services as services
+from console.config import Config
+from console.errors import UsageError
+
+NAMES = {1: "soft", 2: "medium"}
+OBSERVATION = {1: 60.0, 2: 120.0}  # seconds of watching after a level that was validated
+_USUAL = {1: (1.0, 5.0), 2: (12.0, 18.0)}  # seconds of outage and until verified, before this host has a history
+_EVIDENCE_SECONDS = 5.0
+_SLACK = 15.0  # seconds that a call to the engine may take beyond what it does
+_GATE_LEAST = 60.0  # seconds a container gets to become healthy, however fast its health check is
+
+
+def plan(level: int, service: str, facts: Facts, config: Config, *, unattended: bool = False) -> Plan:
+    """What this level would do now. `service` "" is the app's at level 1; level 2 takes the whole project.
+
+    A plan that must not run says so in `refused`. Raises UsageError for a level there is not.
+    """
+    if level not in NAMES:
+        raise UsageError(f"there is no level {level}", remedy="Levels: 1 soft (one service), 2 medium (all in order)")
+    who = roles(facts, config)
+    if level == 1 and not service:
+        service = next((s for s in who.app if facts.of(s)), "")
+    chosen = (service,) if level == 1 else _whole(facts)
+    containers = [c for s in chosen for c in facts.of(s) if not c.finished]
+    reload_only = level == 1 and service in who.edge and _reload_is_enough(facts, who, service)
+    steps = _steps(level, facts, who, containers, reload_only)
+    refused = router.refusal(level, service, facts, config, unattended=unattended)
+    spent = None if refused else router.budget_refusal(level, service, facts, config)
+    refused = refused or spent
+    title = _title(level, service, chosen, facts, reload_only)
+    downtime, total = _expected(level, service, facts, reload_only)
+    return Plan(
+        plan_id="",
+        level=level,
+        title=title,
+        project=facts.project,
+        service=service if level == 1 else "",
+        targets=tuple(chosen),
+        steps=steps,
+        blast=BlastRadius(tuple(c.name for c in containers)),
+        preconditions=preconditions(level, service, facts, config),
+        refused=refused.reason if refused else None,
+        help=refused.help if refused else "",
+        confirm=title,
+        expected_downtime=downtime,
+        expected_total=total,
+        observation=observation(level, containers, config),
+        budget=budget(level, service, facts.past, config.recovery.budgets, facts.taken_at).text,
+        over_budget=spent is not None,
+        advice=router.advice(facts, tuple(chosen)),
+        facts=tuple(c.snapshot for c in containers),
+        compensation=_compensation(containers) if level == 2 else (),
+    ).sealed(facts.taken_at)
+
+
+def overview(facts: Facts, config: Config) -> list[LevelView]:
+    """What each level would do now, and what is to be thought of it. Level 1 is for the cause's service."""
+    found = router.route(facts, config)
+    rows = []
+    for level, name in NAMES.items():
+        service = found.service if level == 1 and facts.of(found.service) else ""
+        proposal = plan(level, service, facts, config)
+        verdict, why = _verdict(level, proposal, found)
+        help_ = proposal.help or (found.help if verdict != "recommended" else "")
+        rows.append(
+            LevelView(level, name, proposal.title, proposal.service, outage(proposal), verdict, why, help_, proposal)
+        )
+    return rows
+
+
+def _verdict(level: int, proposal: Plan, found: router.Route) -> tuple[str, str]:
+    if proposal.refused is not None:
+        return "refused", proposal.refused
+    if found.level == level:
+        return "recommended", found.why
+    if found.level is None and not found.service:
+        return "unneeded", found.why
+    if found.level is None:
+        return "possible", found.why
+    if level > found.level:
+        return "possible", f"would also help; level {found.level} costs less"
+    return "possible", found.why
+
+
+def outage(proposal: Plan) -> str:
+    """What users notice, in words."""
+    if proposal.expected_downtime is None:
+        return "outage unknown"
+    return f"~{proposal.expected_downtime:.0f} s outage" if proposal.expected_downtime >= 0.5 else "no outage"
+
+
+def preconditions(level: int, service: str, facts: Facts, config: Config) -> tuple[Precondition, ...]:
+    """Everything looked at before this level, also what holds: the responder sees what was checked."""
+    found = [
+        Precondition("engine answers", facts.engine.up, facts.engine.detail or facts.engine.state),
+        Precondition(
+            "no other run", facts.holder is None, f"run {facts.holder.run_id}" if facts.holder else "project is free"
+        ),
+        Precondition("not on hold", not facts.hold, facts.hold or "no hold file"),
+        *(
+            Precondition(f"disk {d.mount}", d.percent < router.DISK_FULL, f"{d.percent:.0f} % in use")
+            for d in facts.disks
+        ),
+    ]
+    targets = (service,) if level == 1 else _whole(facts)
+    for name in targets:
+        found += [Precondition(f"{c.service} not crash-looping", not c.crash_looping, c.state) for c in facts.of(name)]
+    if level == 1:
+        for name in facts.dependencies(service):
+            found += [
+                Precondition(f"{name} works", c.well if c.health != "starting" else None, c.state)
+                for c in facts.of(name)
+                if not c.finished
+            ]
+    else:
+        missing = ", ".join(facts.missing)
+        found.append(
+            Precondition("all containers exist", not facts.missing, missing or f"{len(facts.containers)} found")
+        )
+    damage = facts.corruption[-1] if facts.corruption else "no sign in its last log lines"
+    found.append(Precondition("database undamaged", not facts.corruption, damage))
+    left = budget(level, service if level == 1 else "", facts.past, config.recovery.budgets, facts.taken_at)
+    found.append(Precondition("within budget", not left.spent, left.text))
+    found += [Precondition("nobody else restarts", None, f"{name} runs here") for name in facts.foreign]
+    return tuple(found)
+
+
+def observation(level: int, containers: Iterable[ServiceContainer], config: Config) -> float:
+    """Seconds to watch: never shorter than twice what the health checks need to notice a hang."""
+    if config.recovery.observation:
+        return config.recovery.observation
+    return max(OBSERVATION[level], 2 * max((_detection(c) for c in containers), default=0.0))
+
+
+def _whole(facts: Facts) -> tuple[str, ...]:
+    """All services of the project but those stopped on purpose that nothing else needs."""
+    everything = router.services(facts)
+    needed = {d for s in everything for d in facts.dependencies(s) if any(c.running for c in facts.of(s))}
+    return tuple(s for s in everything if s in needed or not all(c.stopped_by_hand for c in facts.of(s)))
+
+
+def _reload_is_enough(facts: Facts, who: Roles, service: str) -> bool:
+    """The edge runs and only its way to the app is broken: a reload mends that without an outage."""
+    recent = any(
+        r.level == 1 and r.service == service and facts.taken_at - r.at < router.RECENT for r in facts.past if r.outcome
+    )
+    return not recent and all(c.running for c in facts.of(service)) and router.only_edge_fails(facts, who)
+
+
+def _title(level: int, service: str, chosen: tuple[str, ...], facts: Facts, reload_only: bool) -> str:
+    if level == 2:
+        return f"restart {len(chosen)} service{'' if len(chosen) == 1 else 's'}"
+    if reload_only:
+        return f"reload {service}"
+    found = facts.of(service)
+    verb = "start" if found and all(c.status in ("exited", "created", "dead") for c in found) else "restart"
+    return f"{verb} {service}" if service else "restart app"
+
+
+def _expected(level: int, service: str, facts: Facts, reload_only: bool) -> tuple[float, float]:
+    """Seconds of outage and until verified: this host's own history where there is one."""
+    if reload_only:
+        return 0.0, 3.0
+    seen = [
+        r.downtime
+        for r in facts.past
+        if r.level == level and r.outcome == "ok" and r.downtime is not None and (level > 1 or r.service == service)
+    ]
+    usual, total = _USUAL[level]
+    outage_ = median(seen) if seen else usual
+    return round(outage_, 1), round(max(total, outage_ + total - usual), 1)
+
+
+# --- steps ---------------------------------------------------------------------------------------------------
+
+
+def _steps(
+    level: int, facts: Facts, who: Roles, containers: list[ServiceContainer], reload_only: bool
+) -> tuple[Step, ...]:
+    if not containers:
+        return ()
+    steps = [_evidence(containers)]
+    if reload_only:
+        return (*steps, *(_reload(c, always=True) for c in containers))
+    if level == 1:
+        for container in containers:
+            steps += [*_unpause(container), _restart(container), _healthy(container)]
+    else:
+        steps += [_checkpoint(c) for c in containers if c.service in who.database and c.running]
+        for container in reversed(containers):
+            steps += [*_unpause(container), *([_stop(container)] if container.status != "exited" else [])]
+        for container in containers:
+            steps += [_start(container), _healthy(container)]
+    touched = {c.id for c in containers}
+    edges = [c for s in who.edge for c in facts.of(s) if c.running or c.id in touched]
+    steps += [_reload(c) for c in edges if level == 2 or c.id not in touched]
+    return tuple(steps)
+
+
+def _compensation(containers: list[ServiceContainer]) -> tuple[Step, ...]:
+    """Put back what was running, in order and without waiting for health: better half well than down."""
+    return tuple(_start(c, "undo-") for c in containers if c.running or c.status in ("paused", "restarting"))
+
+
+def _evidence(containers: list[ServiceContainer]) -> Step:
+    names = " ".join(shlex.quote(c.name) for c in containers)
+    return Step(
+        "evidence",
+        "capture evidence",
+        f"docker inspect {names}; docker logs --tail 200 (each)",
+        {"op": "evidence", "ids": [c.id for c in containers], "names": [c.name for c in containers]},
+        expected=0.3,
+        timeout=_EVIDENCE_SECONDS,
+        optional=True,
+    )
+
+
+def _unpause(c: ServiceContainer) -> list[Step]:
+    if c.status != "paused":
+        return []
+    command = f"docker unpause {shlex.quote(c.name)}"
+    call = {"op": "unpause", "id": c.id}
+    undo = f"docker pause {shlex.quote(c.name)}"
+    return [Step(f"unpause-{c.name}", f"unpause {c.name}", command, call, undo, c.service, 0.1, _SLACK, Risk.LOW)]
+
+
+def _restart(c: ServiceContainer) -> Step:
+    return Step(
+        f"restart-{c.name}",
+        f"restart {c.name}" if c.status != "exited" else f"start {c.name}",
+        f"docker restart -t {c.stop_timeout} {shlex.quote(c.name)}",
+        {"op": "restart", "id": c.id, "t": c.stop_timeout, "started_at": c.started_at},
+        target=c.service,
+        expected=1.0,
+        timeout=c.stop_timeout + _SLACK,
+        risk=Risk.OUTAGE,
+    )
+
+
+def _stop(c: ServiceContainer) -> Step:
+    return Step(
+        f"stop-{c.name}",
+        f"stop {c.name}",
+        f"docker stop -t {c.stop_timeout} {shlex.quote(c.name)}",
+        {"op": "stop", "id": c.id, "t": c.stop_timeout},
+        undo=f"docker start {shlex.quote(c.name)}",
+        target=c.service,
+        expected=1.0,
+        timeout=c.stop_timeout + _SLACK,
+        risk=Risk.OUTAGE,
+    )
+
+
+def _start(c: ServiceContainer, prefix: str = "") -> Step:
+    return Step(
+        f"{prefix}start-{c.name}",
+        f"start {c.name}",
+        f"docker start {shlex.quote(c.name)}",
+        {"op": "start", "id": c.id},
+        undo=f"docker stop {shlex.quote(c.name)}" if not prefix else "none needed",
+        target=c.service,
+        expected=0.5,
+        timeout=_SLACK,
+        risk=Risk.LOW,
+    )
+
+
+def _healthy(c: ServiceContainer) -> Step:
+    deadline = max(_GATE_LEAST, 2 * _detection(c))
+    what = "healthy for 3 samples" if c.check else "running, and not restarted, for 3 samples"
+    return Step(
+        f"healthy-{c.name}",
+        f"wait until {c.name} is {what}",
+        f"docker inspect -f '{{{{json .State}}}}' {shlex.quote(c.name)}",
+        {"op": "healthy", "id": c.id, "samples": 3, "check": c.check is not None},
+        target=c.service,
+        expected=3.0,
+        timeout=deadline,
+    )
+
+
+def _checkpoint(c: ServiceContainer) -> Step:
+    command = ["sh", "-c", 'psql -U "${POSTGRES_USER:-postgres}" -d postgres -c CHECKPOINT']
+    return Step(
+        f"checkpoint-{c.name}",
+        f"flush {c.service} to disk, so that it stops and starts faster",
+        f"docker exec {shlex.quote(c.name)} timeout -k 1 5 {shlex.join(command)}",
+        {"op": "exec", "id": c.id, "argv": command, "seconds": 5},
+        target=c.service,
+        expected=0.2,
+        timeout=8.0,
+        risk=Risk.LOW,
+        optional=True,
+    )
+
+
+def _reload(c: ServiceContainer, *, always: bool = False) -> Step:
+    return Step(
+        f"reload-{c.name}",
+        f"reload {c.name}" if always else f"ask through {c.service}; reload it if only it fails",
+        f"docker exec {shlex.quote(c.name)} timeout -k 1 5 nginx -s reload",
+        {"op": "reload", "id": c.id, "service": c.service, "always": always, "seconds": 5},
+        target=c.service,
+        expected=1.0,
+        timeout=20.0,
+        risk=Risk.LOW,
+        optional=not always,
+    )
+
+
+def _detection(c: ServiceContainer) -> float:
+    return c.check.detection if c.check else 0.0

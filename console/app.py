@@ -1,0 +1,289 @@
+"""The Textual application: it wires sources to screens, screens to the engine, and signals to a clean exit.
+
+No logic lives here: what is read comes from `console.watch`, what is judged from `console.checks`, what happened
+from `console.incident`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from textual import work
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from console import commands
+from console.checks.check import Finding
+from console.checks.judge import judge
+from console.config import Config
+from console.errors import InvalidFileError, SevdeckError, UsageError
+from console.guide.desk import Desk
+from console.incident.events import Actor
+from console.incident.store import IncidentStore
+from console.incident.timers import overdue
+from console.watch.live import LiveSources
+from console.watch.readings import Readings
+from console.watch.source import Lane, Reading, Supervisor
+from screens.base import ConsoleScreen
+from screens.dashboard import Dashboard
+from screens.seat import Seat
+from screens.themes import OWN_THEMES, THEMES, terminal_theme, theme_name
+from widgets.containers_pane import ContainersPane
+
+REFRESH_RATES = (1.0, 2.0, 5.0)  # seconds
+_JUDGE_EVERY = 0.25  # seconds at least between two judgements
+
+
+class Sevdeck(App[int]):
+    """The console."""
+
+    TITLE = "sevdeck"
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    CSS = """
+    Screen { layout: vertical; }
+    """
+
+    def __init__(self, config: Config, data_dir: Path, live: LiveSources, theme: str, *, note: str = "") -> None:
+        super().__init__(ansi_color=theme == "ansi-dark")
+        for own in OWN_THEMES:
+            self.register_theme(own)
+        self.theme = theme
+        self._config = config
+        self._live = live
+        self._note = note
+        self._readings = Readings()
+        self._findings: Sequence[Finding] | None = None
+        self._judging = False
+        self._told: set[tuple[str, float]] = set()
+        self._refresh_seconds = config.refresh
+        self._supervisor = Supervisor(live.sources, self._published)
+        actor = Actor.current()
+        desk = Desk(IncidentStore(data_dir, actor), config, self._incident_changed)
+        self._seat = Seat(config, data_dir, actor, desk, Lane("engine"))
+
+    # -- life
+
+    def on_mount(self) -> None:
+        mapped, problems = commands.keymap(self._config.keys, str(self._config.path or "sevdeck.toml"))
+        self.set_keymap(mapped)
+        for name in (signal.SIGHUP, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, self.exit, 0)
+        self.push_screen(Dashboard(self._config.thresholds, self._live.hub))
+        if self._refresh_seconds != 1.0:
+            self._supervisor.set_every(self._refresh_seconds)
+        self.set_interval(1.0, self._tick)
+        self.run_worker(self._supervisor.run(), group="watch", exit_on_error=False)
+        self.run_worker(self._seat.desk.run(), group="desk", exit_on_error=False)
+        for text in [*(str(problem) for problem in problems), *([self._note] if self._note else [])]:
+            self.notify(text, severity="warning", timeout=15, markup=False)
+
+    async def on_unmount(self) -> None:
+        await self._seat.desk.drain()
+        await self._supervisor.close()
+
+    # -- what is known goes to the screen in front
+
+    def _published(self, name: str, reading: Reading[Any]) -> None:
+        self._readings = self._readings.with_(name, reading)
+        if name == "containers" and reading.value is not None and reading.fault is None:
+            self._live.hub.set_containers(reading.value.containers)
+        self._show()
+        self._seat.desk.observe(name, self._readings)
+        if not self._judging:
+            self._judging = True
+            # The first judgement waits for the sources that answer at once, so that it does not cry wolf.
+            self.set_timer(_JUDGE_EVERY, self._judge)
+
+    def _judge(self) -> None:
+        self._judging = False
+        self._findings = judge(self._readings, self._config, time.time())
+        self._show()
+
+    def _incident_changed(self) -> None:
+        self._show()
+
+    def _tick(self) -> None:
+        now = time.time()
+        screen = self.screen
+        if isinstance(screen, ConsoleScreen):
+            screen.now = float(int(now))
+        incident = self._seat.desk.incident
+        if incident is not None and incident.open:
+            for timer in overdue(incident, now):
+                key = (timer.name, timer.due_at)
+                if key not in self._told and not timer.name.startswith("step:"):
+                    self._told.add(key)
+                    # What was late before this console looked is on the screen already; only news is called out.
+                    if now - timer.due_at < 5:
+                        self.bell()
+                        self.notify(f"due now: {timer.label}", severity="warning", timeout=10, markup=False)
+
+    def _show(self) -> None:
+        """Give the screen in front what is known now."""
+        screen = next((s for s in reversed(self.screen_stack) if isinstance(s, ConsoleScreen)), None)
+        if screen is not None:
+            screen.readings = self._readings
+            screen.findings = self._findings
+            screen.incident = self._seat.desk.incident
+            screen.unsaved = self._seat.desk.unsaved
+
+    def on_screen_resume(self) -> None:
+        self._show()
+
+    # -- what people ask for
+
+    def on_console_screen_asked(self, message: ConsoleScreen.Asked) -> None:
+        name = "do_" + message.command.replace(".", "_")
+        getattr(self, name)(message.subject)
+
+    def on_containers_pane_opened(self, message: ContainersPane.Opened) -> None:
+        from screens.container import ContainerScreen
+
+        self._open(ContainerScreen(self._live.containers, message.container))
+
+    def _open(self, screen: ConsoleScreen) -> None:
+        """One screen over the dashboard at a time: Esc always leads back to it."""
+        while len(self.screen_stack) > 2:
+            self.pop_screen()
+        self.push_screen(screen)
+        self.call_after_refresh(self._show)
+
+    def do_app_back(self, subject: str = "") -> None:
+        if len(self.screen_stack) > 2:
+            self.pop_screen()
+            self._show()
+
+    def do_app_dashboard(self, subject: str = "") -> None:
+        while len(self.screen_stack) > 2:
+            self.pop_screen()
+        self._show()
+
+    def do_app_quit(self, subject: str = "") -> None:
+        self._quit()
+
+    @work(group="quit", exclusive=True)
+    async def _quit(self) -> None:
+        from screens.dialogs import Choose
+        from widgets.lines import line
+
+        unsaved = self._seat.desk.unsaved
+        if unsaved:
+            options = [("wait", line("wait until they are saved")), ("quit", line("quit and lose them"))]
+            if await self.push_screen_wait(Choose(unsaved, options, "wait")) != "quit":
+                return
+        self.exit(0)
+
+    def do_app_help(self, subject: str = "") -> None:
+        from screens.dialogs import Read
+        from screens.help import help_lines
+
+        screen = self.screen
+        name = screen.NAME if isinstance(screen, ConsoleScreen) else "dashboard"
+        self.push_screen(Read(help_lines(name, self._config.keys)))
+
+    def do_app_palette(self, subject: str = "") -> None:
+        self.action_command_palette()
+
+    def do_app_theme(self, subject: str = "") -> None:
+        at = THEMES.index(self.theme) if self.theme in THEMES else 0
+        self.theme = THEMES[(at + 1) % len(THEMES)]
+
+    def do_finding_why(self, subject: str = "") -> None:
+        from screens.dialogs import Read
+        from screens.findings import finding_lines
+
+        self.push_screen(Read(finding_lines(self._findings, min(106, self.size.width - 4))))
+
+    def do_watch_pause(self, subject: str = "") -> None:
+        if self._supervisor.paused:
+            self._supervisor.resume()
+        else:
+            self._supervisor.pause()
+        self.notify("paused: space goes on" if self._supervisor.paused else "live again", timeout=3, markup=False)
+
+    def do_watch_slower(self, subject: str = "") -> None:
+        self._set_refresh(+1)
+
+    def do_watch_faster(self, subject: str = "") -> None:
+        self._set_refresh(-1)
+
+    def _set_refresh(self, step: int) -> None:
+        at = REFRESH_RATES.index(self._refresh_seconds) if self._refresh_seconds in REFRESH_RATES else 0
+        self._refresh_seconds = REFRESH_RATES[max(0, min(len(REFRESH_RATES) - 1, at + step))]
+        self._supervisor.set_every(self._refresh_seconds)
+        self.notify(f"every {self._refresh_seconds:.0f} s", timeout=2, markup=False)
+
+    def do_logs_open(self, subject: str = "") -> None:
+        from screens.logs import LogsScreen
+
+        self._open(LogsScreen(self._live.hub, source=subject))
+
+    def do_incident_open(self, subject: str = "") -> None:
+        from screens.incident import IncidentScreen
+
+        self._open(IncidentScreen(self._seat))
+
+    def do_recovery_open(self, subject: str = "") -> None:
+        from screens.recovery import Recovery
+
+        self._open(Recovery(self._seat, service=subject))
+
+    def do_incident_declare(self, subject: str = "") -> None:
+        self._declare()
+
+    @work(group="declare", exclusive=True)
+    async def _declare(self) -> None:
+        from console.checks.evidence import evidence
+        from screens.declare import Declare
+
+        title = next((f.summary for f in self._findings or () if not f.cause), "")
+        seen = evidence(self._readings, self._config, time.time())
+        answer = await self.push_screen_wait(Declare(seen, title, self._seat.actor.name))
+        if answer is None:
+            return
+        try:
+            await self._seat.desk.declare(
+                answer.title,
+                answer.severity,
+                commander=answer.commander,
+                wizard=answer.wizard,
+                playbook=answer.playbook,
+            )
+        except SevdeckError as error:
+            self.notify(str(error), severity="error", timeout=15, markup=False)
+            return
+        self.do_incident_open()
+        screen = self.screen
+        if isinstance(screen, ConsoleScreen):
+            self.call_after_refresh(screen.action_command, "playbook.begin")
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        if isinstance(screen, ConsoleScreen):
+            for command in commands.on_screen(screen.NAME):
+                yield SystemCommand(
+                    f"{command.label}  ({command.display})",
+                    command.help,
+                    lambda id=command.id: self.call_later(screen.action_command, id),
+                )
+
+
+def run(config: Config, data_dir: Path, note: str = "") -> int:
+    """Open the console on this terminal; returns the exit code."""
+    if not sys.stderr.isatty():
+        # Textual draws on standard error, so redirecting it would leave a blank screen.
+        raise UsageError(
+            "The console draws on standard error, and that is not a terminal",
+            remedy="Leave out `2>`; messages are in sevdeck.log in the data directory",
+        )
+    _, problems = commands.keymap(config.keys, str(config.path or "sevdeck.toml"))
+    if problems:
+        raise InvalidFileError(problems)
+    theme = theme_name(config.theme) if config.theme else terminal_theme(os.environ)
+    return Sevdeck(config, data_dir, LiveSources(config), theme, note=note).run() or 0

@@ -1,0 +1,50 @@
+"""Probes: what does not answer, answers wrongly, is slow, or answers on and off.
+
+One failure after many successes is a warning, two in a row are a failure: networks hiccup.
+"""
+
+from __future__ import annotations
+
+from console.checks.check import Finding, Status
+from console.checks.topology import Topology
+from console.checks.wording import brief, since
+from console.watch.probes import ProbeResult, ProbesReading
+
+SLOW = 1.0  # seconds (RECOVERY, connectivity: edge answers 200 in less than 1 s)
+FLAPS = 4  # changes between well and unwell in the kept tries: flapping, a person looks
+GROUPS = {"postgres": "database", "redis": "database", "tls": "connectivity"}
+
+
+def probe_findings(reading: ProbesReading, stack: Topology, now: float) -> list[Finding]:
+    found = (_probe(probe, stack, now) for probe in reading.probes)
+    return [finding for finding in found if finding is not None]
+
+
+def _probe(probe: ProbeResult, stack: Topology, now: float) -> Finding | None:
+    if probe.ok is None:
+        return None
+    group = GROUPS.get(probe.kind, "connectivity")
+    failures = probe.history.count(False)
+    tries = f"{failures} of the last {len(probe.history)} tries failed" if probe.history else "one try"
+    evidence = (f"{probe.kind} {probe.target}", probe.detail, tries)
+    if flapping(probe):
+        text = f"{probe.name} answers on and off: {tries}, last {'well' if probe.ok else probe.detail}"
+        status = Status.WARN if probe.ok else Status.FAIL
+        return Finding("probes.flapping", group, status, text, evidence, subject=probe.name, since=None)
+    if not probe.ok:
+        status = Status.WARN if probe.history[-2:] == (True, False) else Status.FAIL
+        text = f"{probe.name}: {brief(probe.detail)}{since(probe.since, now)}"
+        check = "probes.business" if probe.business else "probes.fail"
+        if probe.kind == "tls":
+            check, text = "probes.certificate", f"{probe.name}: {probe.detail}"
+        return Finding(check, group, status, text, evidence, subject=probe.name, since=probe.since)
+    if probe.latency is not None and probe.latency > SLOW and probe.kind in ("http", "postgres", "redis"):
+        text = f"{probe.name} answers slowly: {probe.latency:.1f} s"
+        return Finding("probes.slow", "performance", Status.WARN, text, evidence, subject=probe.name)
+    return None
+
+
+def flapping(probe: ProbeResult) -> bool:
+    """Whether it went up and down too often for one cause to have begun once."""
+    turns = sum(1 for a, b in zip(probe.history, probe.history[1:], strict=False) if a != b)
+    return turns >= FLAPS

@@ -1,0 +1,367 @@
+"""Automatic facts for the timeline: what changed between two looks, each with an id made from the fact itself.
+
+Any number of consoles may write them down; the fold sees each once. What the engine reports carries its own
+time, equal for every console. What each console finds out by itself (a probe, a threshold) has a `key` and a
+`state`: its id rounds the time to a minute, and `unsaid` drops a fact whose state the incident already has.
+Pure functions; `FactStream` remembers what hysteresis needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from console.checks.topology import topology
+from console.checks.wording import exit_text
+from console.config import Config, Limits
+from console.incident.events import fact_id
+from console.incident.records import Incident
+from console.watch.containers import EngineEvent
+from console.watch.probes import ProbeResult
+from console.watch.readings import Readings
+
+CONFIRMED = 2  # failures in a row that make a probe's failure a fact: a hiccup is none
+BUCKET = 60.0  # seconds within which consoles that look for themselves agree on when
+CLEAR = 0.95  # of a threshold: a value must fall below this share before it counts as cleared
+TOGETHER = 3.0  # seconds between events that the engine tells of one act
+LOOP_DEATHS = 3  # in LOOP_SECONDS: from then on one fact says "crash loop", and not each death
+LOOP_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that happened. `bad` None: neither good nor bad news.
+
+    `key` and `state` are set for what is either one way or the other (a probe is up or down); "" otherwise.
+    """
+
+    kind: str  # container.die, probe.down, threshold.crossed ...
+    at: float  # unix seconds when it happened
+    subject: str
+    summary: str
+    id: str
+    bad: bool | None = None
+    key: str = ""
+    state: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def event(self, noticed_at: float | None = None) -> dict[str, Any]:
+        """The data of a "fact" event; append it with `id=fact.id, at=fact.at`."""
+        data: dict[str, Any] = {"fact": self.kind, "subject": self.subject, "text": self.summary, "bad": self.bad}
+        if self.key:
+            data |= {"key": self.key, "state": self.state}
+        if noticed_at is not None:
+            data["noticed_at"] = noticed_at
+        return data | dict(self.data)
+
+
+def facts(
+    before: Readings, after: Readings, config: Config | None = None, raised: frozenset[str] = frozenset()
+) -> list[Fact]:
+    """What changed, oldest first. `raised`: keys of thresholds known to be over (see `FactStream`).
+
+    A source that `before` never read has no past to compare with and gives no facts; `backlog` tells its state.
+    """
+    settings = config or Config()
+    found: list[Fact] = []
+    found += _engine(before, after)
+    found += _containers(before, after, settings)
+    found += _probes(before, after)
+    found += _alarms(before, after, settings, raised)
+    return sorted(found, key=lambda fact: (fact.at, fact.id))
+
+
+def backlog(after: Readings, config: Config | None, now: float, seconds: float = 1800.0) -> list[Fact]:
+    """What is known at declaration: engine events of the last `seconds`, and everything that is bad already."""
+    settings = config or Config()
+    found: list[Fact] = []
+    reading = after.containers.value
+    if reading is not None:
+        events = [event for event in reading.events if now - event.at <= seconds]
+        found += _told(events, reading.events, _watched(after, settings))
+    for probe in after.probes.value.probes if after.probes.value else ():
+        if confirmed_down(probe):
+            found.append(_down(probe))
+    for alarm in _levels(after, settings):
+        if alarm.over:
+            found.append(_crossed(alarm))
+    return sorted(found, key=lambda fact: (fact.at, fact.id))
+
+
+def unsaid(found: Iterable[Fact], incident: Incident) -> list[Fact]:
+    """The facts that the incident does not have yet: neither by id nor, for two-state facts, by state.
+
+    A second change within the same minute would get the first one's id: it is given the next free one.
+    """
+    ids = {entry.id for entry in incident.timeline}
+    states: dict[str, str] = {}
+    for entry in incident.timeline:
+        if entry.kind == "fact" and isinstance(entry.data.get("key"), str):
+            states[entry.data["key"]] = str(entry.data.get("state", ""))
+    new: list[Fact] = []
+    for fact in found:
+        if fact.key and states.get(fact.key, "well") == fact.state:
+            continue
+        if fact.id in ids:
+            if not fact.key:
+                continue
+            fact = replace(fact, id=_next_id(fact, ids))
+        ids.add(fact.id)
+        if fact.key:
+            states[fact.key] = fact.state
+        new.append(fact)
+    return new
+
+
+class FactStream:
+    """Facts of one reading after the other, with the memory that hysteresis needs."""
+
+    def __init__(self, config: Config | None = None) -> None:
+        self._config = config
+        self._before = Readings()
+        self._raised: frozenset[str] = frozenset()
+
+    def step(self, after: Readings) -> list[Fact]:
+        """What changed since the last call."""
+        found = facts(self._before, after, self._config, self._raised)
+        self._before = after
+        crossed = {fact.key for fact in found if fact.kind == "threshold.crossed" or fact.state == "burst"}
+        cleared = {fact.key for fact in found if fact.state == "well"}
+        self._raised = (self._raised | crossed) - cleared
+        return found
+
+
+def _next_id(fact: Fact, taken: set[str]) -> str:
+    number = 2
+    while (id := fact_id(fact.kind, fact.subject, fact.id, number)) in taken:
+        number += 1
+    return id
+
+
+def _minute(at: float) -> int:
+    return int(at // BUCKET)
+
+
+# the engine and its containers
+
+
+def _engine(before: Readings, after: Readings) -> Iterator[Fact]:
+    was, now = before.containers.fault, after.containers.fault
+    if before.containers.value is None:
+        return
+    if was is None and now is not None:
+        text = f"the Docker engine is out of reach: {now.reason}"
+        id = fact_id("engine.away", "engine", _minute(now.since))
+        yield Fact("engine.away", now.since, "engine", text, id, True, "engine", "away")
+    elif was is not None and now is None and after.containers.taken_at is not None:
+        at = after.containers.taken_at
+        id = fact_id("engine.back", "engine", _minute(at))
+        yield Fact("engine.back", at, "engine", "the Docker engine answers again", id, False, "engine", "well")
+
+
+def _containers(before: Readings, after: Readings, config: Config) -> list[Fact]:
+    old, new = before.containers.value, after.containers.value
+    if old is None or new is None or old is new or old.events == new.events:
+        return []
+    known = set(old.events)
+    fresh = [event for event in new.events if event not in known]
+    return _told(fresh, new.events, _watched(after, config)) if fresh else []
+
+
+def _watched(readings: Readings, config: Config) -> frozenset[str] | None:
+    """Ids of the containers whose life belongs into the timeline; None: all of them."""
+    stack = topology(readings.containers.value, config)
+    if not config.docker.project and not stack.watched:
+        return None
+    return frozenset(c.id for label in stack.watched for c in stack.services[label])
+
+
+def _told(fresh: Iterable[EngineEvent], every: Iterable[EngineEvent], watched: frozenset[str] | None) -> list[Fact]:
+    projects = {event.container for event in every if event.project}
+    times: dict[tuple[str, str], list[float]] = {}
+    for event in every:
+        times.setdefault((event.container, event.action), []).append(event.at)
+    found: list[Fact] = []
+    for event in fresh:
+        # A removed container is in no list any more; its last words count when it belonged to a project.
+        if watched is not None and event.container not in watched and event.container not in projects:
+            continue
+        deaths = times.get((event.container, "die"), [])
+        earlier = [at for at in deaths if event.at - LOOP_SECONDS <= at < event.at]
+        if _part_of_another(event, times):
+            continue
+        fact = _of_event(event, len(earlier))
+        if fact is not None:
+            found.append(fact)
+    return found
+
+
+# An event that only says again what another one says: a restart is a stop and a start, a death leaves networks.
+_IMPLIED_BY = {
+    "stop": ("restart",),
+    "start": ("restart",),
+    "network disconnect": ("die", "destroy"),
+    "network connect": ("start", "restart"),
+}
+
+
+def _part_of_another(event: EngineEvent, times: Mapping[tuple[str, str], list[float]]) -> bool:
+    others = _IMPLIED_BY.get(event.action, ())
+    return any(abs(at - event.at) <= TOGETHER for other in others for at in times.get((event.container, other), ()))
+
+
+# action -> (kind, words, bad)
+_ACTIONS: dict[str, tuple[str, str, bool | None]] = {
+    "oom": ("container.oom", "ran out of memory", True),
+    "start": ("container.start", "started", None),
+    "restart": ("container.restart", "was restarted", None),
+    "stop": ("container.stop", "was stopped", None),
+    "pause": ("container.pause", "was paused", True),
+    "unpause": ("container.unpause", "goes on", False),
+    "destroy": ("container.remove", "was removed", None),
+    "network disconnect": ("container.disconnect", "was disconnected from", None),
+    "network connect": ("container.connect", "was connected to", None),
+}
+
+
+def _of_event(event: EngineEvent, deaths_before: int) -> Fact | None:
+    name = event.service or event.name
+    looping = deaths_before >= LOOP_DEATHS
+    if event.action == "die":
+        if looping:
+            return None
+        kind, text = "container.die", f"{name} died ({_exit(event.detail)})"
+        if deaths_before == LOOP_DEATHS - 1:
+            kind, text = "container.loop", f"{name} is in a crash loop: died {LOOP_DEATHS} times in 2 min"
+        return _fact(event, kind, text, True)
+    if event.action == "health_status":
+        bad = event.detail == "unhealthy"
+        if event.detail not in ("unhealthy", "healthy"):
+            return None
+        return _fact(event, f"container.{event.detail}", f"{name} is {event.detail}", bad)
+    if event.action not in _ACTIONS or (event.action == "start" and looping):
+        return None
+    kind, words, bad_ = _ACTIONS[event.action]
+    network = f" {event.detail}" if event.action.startswith("network") else ""
+    return _fact(event, kind, f"{name} {words}{network}", bad_)
+
+
+def _fact(event: EngineEvent, kind: str, text: str, bad: bool | None) -> Fact:
+    # Microseconds: the engine tells nanoseconds, of which a float keeps about 240.
+    id = fact_id(kind, event.container, round(event.at * 1_000_000))
+    data = {"container": event.name, "detail": event.detail}
+    return Fact(kind, event.at, event.service or event.name, text, id, bad, data=data)
+
+
+def _exit(detail: str) -> str:
+    last = detail.split()[-1:] or [""]
+    return exit_text(int(last[0])) if last[0].isdigit() else detail or "exit code unknown"
+
+
+# probes
+
+
+def confirmed_down(probe: ProbeResult) -> bool:
+    """Failing, and not for the first time in a row."""
+    return probe.ok is False and len(probe.history) >= CONFIRMED and not any(probe.history[-CONFIRMED:])
+
+
+def _probes(before: Readings, after: Readings) -> Iterator[Fact]:
+    old, new = before.probes.value, after.probes.value
+    if old is None or new is None or old is new:
+        return
+    past = {probe.name: probe for probe in old.probes}
+    for probe in new.probes:
+        was = past.get(probe.name)
+        if confirmed_down(probe) and (was is None or not confirmed_down(was)):
+            yield _down(probe)
+        elif probe.ok and was is not None and confirmed_down(was):
+            text = f"probe {probe.name} is well again: {probe.detail}"
+            id = fact_id("probe.up", probe.name, _minute(probe.since))
+            data = {"target": probe.target, "detail": probe.detail}
+            yield Fact("probe.up", probe.since, probe.name, text, id, False, f"probe:{probe.name}", "well", data)
+
+
+def _down(probe: ProbeResult) -> Fact:
+    id = fact_id("probe.down", probe.name, _minute(probe.since))
+    data = {"target": probe.target, "detail": probe.detail, "business": probe.business}
+    text = f"probe {probe.name} fails: {probe.detail}"
+    return Fact("probe.down", probe.since, probe.name, text, id, True, f"probe:{probe.name}", "down", data)
+
+
+# thresholds, metrics and error bursts
+
+
+@dataclass(frozen=True, slots=True)
+class _Alarm:
+    """One value against one threshold. `clear`: well enough to say that it is over."""
+
+    key: str
+    subject: str
+    text: str
+    over: bool
+    clear: bool
+    at: float
+    state: str = "over"
+
+
+def _alarms(before: Readings, after: Readings, config: Config, raised: frozenset[str]) -> Iterator[Fact]:
+    past = {alarm.key: alarm for alarm in _levels(before, config)}
+    for alarm in _levels(after, config):
+        was = past.get(alarm.key)
+        if was is None:
+            continue  # nothing to compare with
+        standing = alarm.key in raised
+        if alarm.over and not standing and not was.over:
+            yield _crossed(alarm)
+        elif alarm.clear and (standing or (was.over and not was.clear)):
+            kind = "log.calm" if alarm.state == "burst" else "threshold.cleared"
+            id = fact_id(kind, alarm.key, _minute(alarm.at))
+            yield Fact(kind, alarm.at, alarm.subject, f"back to normal: {alarm.text}", id, False, alarm.key, "well")
+
+
+def _crossed(alarm: _Alarm) -> Fact:
+    kind = "log.burst" if alarm.state == "burst" else "threshold.crossed"
+    id = fact_id(kind, alarm.key, _minute(alarm.at))
+    return Fact(kind, alarm.at, alarm.subject, alarm.text, id, True, alarm.key, alarm.state)
+
+
+def _levels(readings: Readings, config: Config) -> Iterator[_Alarm]:
+    yield from _host_levels(readings, config)
+    at = readings.metrics.taken_at
+    for metric in readings.metrics.value.metrics if readings.metrics.value and at is not None else ():
+        if metric.value is None or metric.status == "unknown":
+            continue
+        value = f"{metric.name} is {metric.value:g} {metric.unit}".rstrip()
+        limit = f" ({metric.limit})" if metric.limit else ""
+        over = metric.status in ("warn", "crit")
+        when = metric.taken_at or at or 0.0
+        yield _Alarm(f"metric:{metric.name}", metric.name, value + limit, over, not over, when)
+    bound = config.thresholds.get("errors_per_minute", Limits()).warn
+    logs, at = readings.logs.value, readings.logs.taken_at
+    for one in logs.inputs if logs is not None and at is not None and bound is not None else ():
+        rate, limit_ = one.errors_per_minute, bound or 0.0
+        text = f"{one.name} logs {rate:.0f} errors a minute"
+        yield _Alarm(f"log:{one.name}", one.name, text, rate >= limit_, rate < limit_ / 2, at or 0.0, "burst")
+
+
+def _host_levels(readings: Readings, config: Config) -> Iterator[_Alarm]:
+    host, at = readings.host.value, readings.host.taken_at
+    if host is None or at is None:
+        return
+    values = [
+        ("memory", "memory", host.memory_percent, "%"),
+        ("load", "load per core", host.load[0] / max(1, host.cores), ""),
+    ]
+    for disk in host.disks:
+        values.append(("disk", f"disk {disk.mount}", disk.percent, "%"))
+        if disk.inodes_percent is not None:
+            values.append(("inodes", f"inodes of {disk.mount}", disk.inodes_percent, "%"))
+    for threshold, subject, value, unit in values:
+        limits = config.thresholds.get(threshold, Limits())
+        for name, limit in (("warn", limits.warn), ("crit", limits.crit)):
+            if limit is None:
+                continue
+            text = f"{subject} is {value:.3g} {unit}".rstrip() + f" ({name} at {limit:g})"
+            yield _Alarm(f"{subject}:{name}", subject, text, value >= limit, value < limit * CLEAR, at)

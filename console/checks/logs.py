@@ -1,0 +1,95 @@
+"""Error bursts in logs, and the few sentences in logs and answers that name a cause by themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from console.checks.check import Finding, Status
+from console.checks.containers import crossed
+from console.checks.wording import shorten
+from console.config import Config, Limits
+from console.watch.logrecord import InputStats, LogRecord, LogStats
+
+FLOOD = 500.0  # lines a second from one input: nobody reads that, and disks fill
+RECENT = 300.0  # seconds an error line may be old and still speak about now
+
+# What these programs write themselves; source: their documentation and source code.
+SIGNS: dict[str, re.Pattern[str]] = {
+    "disk_full": re.compile(r"no space left on device|\bENOSPC\b|disk quota exceeded|MISCONF Redis", re.I),
+    "corrupt": re.compile(
+        r"PANIC:|pg_control|in control file|invalid page in block|checksum (?:mismatch|verification failed)"
+        r"|database files are incompatible|could not locate a valid checkpoint|initdb before",
+        re.I,
+    ),
+    "connections": re.compile(
+        r"too many clients already|remaining connection slots are reserved|too many connections"
+        r"|max number of clients reached",
+        re.I,
+    ),
+    "cache_full": re.compile(r"OOM command not allowed|used memory > 'maxmemory'", re.I),
+    "password": re.compile(r"password authentication failed|\bWRONGPASS\b|\bNOAUTH\b", re.I),
+    "name": re.compile(
+        r"could not translate host name|name or service not known|host not found in upstream"
+        r"|temporary failure in name resolution|could not be resolved",
+        re.I,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """One sentence that names a cause: which, who said it, and the sentence."""
+
+    kind: str
+    subject: str
+    text: str
+
+
+def log_findings(stats: LogStats, config: Config, now: float) -> list[Finding]:
+    """An input that writes more errors than the threshold, and inputs that cannot be read."""
+    bound = config.thresholds.get("errors_per_minute", Limits())
+    found: list[Finding] = []
+    for one in stats.inputs:
+        if one.fault:
+            text = f"logs of {one.name} cannot be read: {one.fault}"
+            evidence = (one.remedy,) if one.remedy else ()
+            found.append(Finding("logs.source", "logs", Status.UNKNOWN, text, evidence, subject=one.name))
+        elif status := crossed(one.errors_per_minute, bound):
+            found.append(_burst(one, status, stats.last_errors, now))
+        if one.lines_per_second >= FLOOD:
+            text = f"{one.name} writes {one.lines_per_second:.0f} log lines a second"
+            found.append(Finding("logs.flood", "logs", Status.WARN, text, subject=one.name))
+    return found
+
+
+def _burst(one: InputStats, status: Status, errors: Iterable[LogRecord], now: float) -> Finding:
+    about = "about " if one.estimated else ""
+    last = [r for r in errors if r.source == one.name and _recent(r, now)]
+    quote = f": {shorten(last[-1].message, 80)}" if last else ""
+    text = f"{one.name} logs {about}{one.errors_per_minute:.0f} errors a minute{quote}"
+    evidence = tuple(r.message for r in last[-3:])
+    return Finding("logs.burst", "logs", status, text, evidence, subject=one.name)
+
+
+def signs(lines: Iterable[tuple[str, str]]) -> dict[str, Sign]:
+    """The first sign of each kind among (who, what it said)."""
+    found: dict[str, Sign] = {}
+    for subject, text in lines:
+        for kind, pattern in SIGNS.items():
+            if kind not in found and pattern.search(text):
+                found[kind] = Sign(kind, subject, text)
+    return found
+
+
+def recent_errors(stats: LogStats | None, now: float) -> list[tuple[str, str]]:
+    """(source, message) of the error lines that speak about now, newest first."""
+    if stats is None:
+        return []
+    return [(r.source, r.message) for r in reversed(stats.last_errors) if _recent(r, now)]
+
+
+def _recent(record: LogRecord, now: float) -> bool:
+    at = record.arrived or record.at
+    return at is not None and now - at <= RECENT

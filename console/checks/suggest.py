@@ -1,0 +1,339 @@
+"""What to do about a cause: one suggestion with its reason, and never a restart where a restart does not help.
+
+Rules and the evidence behind them: docs/recovery.md. They look at one `Case` and change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from console.checks.cause import Case, began, hangs, is_business, known_well
+from console.checks.check import Finding, Suggestion
+from console.checks.wording import clock, span, status_code
+from console.watch.containers import Container
+
+RECENT_CHANGE = 3600.0  # seconds: any change in the last hour is suspect number one
+_SETTLE = 30.0  # seconds after a restart before it may be said that it did not help
+_TOGETHER = 120.0  # containers created within this are one `up`, not a change of one of them
+
+Rule = Callable[[Case, Finding], Suggestion]
+
+
+def suggestions(case: Case, cause: Finding) -> tuple[Suggestion, ...]:
+    """The main suggestion first, then the suspect change where there is one. Symptoms are on the first."""
+    rule = RULES.get(cause.check, _look)
+    main = rule(case, cause)
+    symptoms = tuple(f.summary for f in case.symptoms(cause))
+    main = Suggestion(main.title, main.why, main.action, main.confidence, symptoms)
+    changed = suspect(case, cause)
+    if changed and not main.title.startswith("roll back"):
+        label = case.service(cause)
+        return (main, Suggestion(f"or roll back {label}", changed, "none", 0.4))
+    return (main,)
+
+
+def suspect(case: Case, cause: Finding) -> str:
+    """The recent change of the cause's service, in words; "" when it was not changed lately or with all others."""
+    container = _container(case, cause)
+    if container is None or container.created_at is None:
+        return ""
+    age = case.now - container.created_at
+    start = began(case, cause)
+    if not 0 <= age <= RECENT_CHANGE or (start is not None and start < container.created_at - 5):
+        return ""
+    others = case.stack.siblings(container)
+    together = [o for o in others if o.created_at and abs(o.created_at - container.created_at) <= _TOGETHER]
+    if others and len(together) == len(others) and "loop" not in cause.check:
+        return ""
+    lead = f", {span(start - container.created_at)} before the trouble" if start else ""
+    label = case.service(cause)
+    return f"{label} was created from {container.image} at {clock(container.created_at, case.now)}{lead}"
+
+
+def _container(case: Case, cause: Finding) -> Container | None:
+    label = case.service(cause)
+    if is_business(case, cause) or case.role(label) == "edge":
+        label = _app(case) or label
+    return case.stack.container(label) if label else None
+
+
+def _app(case: Case) -> str:
+    return next(iter(case.stack.with_role("app")), "")
+
+
+def _restarted_since(case: Case, label: str, start: float | None) -> bool:
+    """Whether the service was started anew after the trouble began and the trouble is still there."""
+    container = case.stack.container(label)
+    at = container.started_at if container else None
+    if at is None or start is None or container is None:
+        return False
+    created = container.created_at or 0.0
+    return at > start + 1 and at > created + 60 and case.now - at > _SETTLE
+
+
+def _restart(case: Case, cause: Finding) -> Suggestion:
+    """Hung or unhealthy: level 1, and what comes next when that was done already."""
+    label = case.service(cause)
+    if case.role(label) == "edge" and cause.check.startswith("probes."):
+        return _edge(case, cause)
+    if cause.check == "probes.fail" and case.owners.get(cause.subject, "") == "":
+        return _outside(case, cause)
+    if cause.check == "probes.fail" and label not in case.stack.services:
+        return _look(case, cause)
+    if _restarted_since(case, label, began(case, cause)):
+        return Suggestion(
+            "restart all services in order (level 2)",
+            f"{label} was restarted after the trouble began and that did not help",
+            "recover:2:",
+            0.4,
+        )
+    well = "its dependencies are well" if case.stack.reach.get(label) else "nothing it needs is in trouble"
+    hung = hangs(cause.summary)
+    return Suggestion(
+        f"restart {label} (level 1)",
+        f"{label} runs but {'does not answer' if hung else 'is unwell'}; {well}",
+        f"recover:1:{label}",
+        0.8 if hung else 0.6,
+    )
+
+
+def _start(case: Case, cause: Finding) -> Suggestion:
+    label = case.service(cause)
+    return Suggestion(f"start {label} (level 1)", f"{label} does not run", f"recover:1:{label}", 0.8)
+
+
+def _start_asking(case: Case, cause: Finding) -> Suggestion:
+    label = case.service(cause)
+    why = f"somebody or something stopped {label}: ask first whether that was on purpose"
+    return Suggestion(f"start {label} (level 1)", why, f"recover:1:{label}", 0.6)
+
+
+def _out_of_memory(case: Case, cause: Finding) -> Suggestion:
+    label = case.service(cause)
+    container = case.stack.container(label)
+    limit = (
+        f"its limit of {container.memory_limit / 2**20:.0f} MiB" if container and container.memory_limit else "memory"
+    )
+    why = f"it was killed for using more than {limit}; it will happen again until the limit or the leak is mended"
+    return Suggestion(f"start {label} (level 1), then raise its limit", why, f"recover:1:{label}", 0.7)
+
+
+def _loop(case: Case, cause: Finding) -> Suggestion:
+    label = case.service(cause)
+    sign = case.signs.get("corrupt")
+    if sign is not None and case.role(label) == "database":
+        why = f"its data files are damaged ({sign.text}): no restart helps, do not delete anything"
+        return Suggestion(f"stop {label} and restore its data from a backup", why, "none", 0.8)
+    if cause.check == "containers.oom_loop":
+        why = "it runs out of memory each time: a restart only begins the next round"
+        return Suggestion(f"raise the memory limit of {label} or roll it back", why, "none", 0.8)
+    changed = suspect(case, cause)
+    why = "restarts do not help: it dies each time" + (f"; {changed}" if changed else "")
+    return Suggestion(f"roll back release or configuration of {label}", why, "none", 0.8 if changed else 0.6)
+
+
+def _unpause(case: Case, cause: Finding) -> Suggestion:
+    label = case.service(cause)
+    why = "level 1 unpauses it; ask first whether it was paused on purpose (forensics)"
+    return Suggestion(f"unpause {label} (level 1)", why, f"recover:1:{label}", 0.6)
+
+
+def _reconnect(case: Case, cause: Finding) -> Suggestion:
+    label = case.service(cause)
+    container = case.stack.container(label)
+    peers = [s for s in case.stack.needs.get(label, ())]
+    peers += [s for s, needs in case.stack.needs.items() if label in needs]
+    lost = sorted({n for s in peers for n in case.stack.networks(s)} - case.stack.networks(label))
+    network = lost[0] if lost else "NETWORK"
+    name = container.name if container else label
+    alias = container.service if container and container.service else label
+    why = f"a restart keeps its networks as they are; docker network connect --alias {alias} {network} {name}"
+    return Suggestion(f"reconnect {label} to {network} under its name", why, "none", 0.8)
+
+
+def _bring_up(case: Case, cause: Finding) -> Suggestion:
+    why = "the stack is half created: a restart cannot start what waits for its dependencies"
+    return Suggestion("bring the stack up again: docker compose up -d --wait", why, "none", 0.7)
+
+
+def _wait(case: Case, cause: Finding) -> Suggestion:
+    label = case.service(cause)
+    if "starting" in cause.check:
+        return Suggestion("wait for it to become healthy", "it was started a moment ago", "none", 0.6)
+    return Suggestion(
+        f"read the last log lines of {label}", "the engine is restarting it; if it dies again, roll back", "none", 0.5
+    )
+
+
+def _flapping(case: Case, cause: Finding) -> Suggestion:
+    label = case.service(cause) or cause.subject
+    why = "it comes and goes by itself: a restart would seem to help either way"
+    return Suggestion(f"look at {label} before acting", why, "none", 0.5)
+
+
+def _edge(case: Case, cause: Finding) -> Suggestion:
+    """Only the edge fails while what is behind it is well."""
+    label = case.service(cause)
+    name = case.signs.get("name")
+    app = _app(case)
+    if name is not None:
+        why = f"the edge cannot find it by name ({name.text}); reloading the edge does not help until the name is back"
+        return Suggestion(f"reconnect {app or 'the app'} with its alias", why, "none", 0.6)
+    if _restarted_since(case, label, began(case, cause)):
+        why = f"{label} was restarted already: compare its configuration with the address of {app or 'the app'}"
+        return Suggestion(f"look at the log of {label}", why, "none", 0.5)
+    probe = case.probes.get(cause.subject)
+    code = status_code(probe.detail) if probe else None
+    if code is not None and code not in (502, 504) and app and known_well(case, app):
+        why = f"{label} itself answers {code} while {app} answers directly: a maintenance page, a limit or a wrong rule"
+        return Suggestion(f"look at the configuration of {label}", why, "none", 0.7)
+    if app and not known_well(case, app):
+        why = f"{label} answers and {app} behind it does not; {app} has no health check that would tell why"
+        return Suggestion(f"restart {app} (level 1)", why, f"recover:1:{app}", 0.5)
+    why = f"{app or 'the app'} answers directly; {label} may hold its old address"
+    return Suggestion(f"reload {label} (level 1)", why, f"recover:1:{label}", 0.7)
+
+
+def _business(case: Case, cause: Finding) -> Suggestion:
+    app = _app(case) or case.service(cause)
+    if not app:
+        return _look(case, cause)
+    start = began(case, cause)
+    if _restarted_since(case, app, start):
+        changed = suspect(case, cause)
+        why = f"{app} was restarted after it began and it still fails" + (f"; {changed}" if changed else "")
+        return Suggestion(f"roll back {app} or repair its data", why, "none", 0.7)
+    why = f"{app} looks well to its health check; if one restart does not help, roll back or repair the data"
+    return Suggestion(f"restart {app} once (level 1)", why, f"recover:1:{app}", 0.4)
+
+
+def _outside(case: Case, cause: Finding) -> Suggestion:
+    why = "nothing in this stack is in trouble; restarting us does not mend what others run"
+    return Suggestion(f"check {cause.subject} with its provider; hold back retries", why, "none", 0.5)
+
+
+def _certificate(case: Case, cause: Finding) -> Suggestion:
+    why = "no restart mends a certificate; the edge serves the old one until it is reloaded"
+    return Suggestion("renew the certificate, then reload the edge", why, "none", 0.9)
+
+
+def _free_space(case: Case, cause: Finding) -> Suggestion:
+    what = cause.subject if cause.check.startswith("host.") else "the full volume"
+    why = "restarts before there is room make it worse: databases may not come back"
+    return Suggestion(f"free space on {what}, then look again", why, "none", 0.9)
+
+
+def _engine(case: Case, cause: Finding) -> Suggestion:
+    fault = case.readings.containers.fault
+    title = fault.remedy if fault and fault.remedy else "mend the engine on the host (journalctl -u docker)"
+    why = "no recovery level works without the engine; restarting it may stop every container"
+    return Suggestion(title, why, "none", 0.8)
+
+
+def _source(case: Case, cause: Finding) -> Suggestion:
+    return Suggestion(
+        cause.evidence[0] if cause.evidence else "look at the source", "not known is not well", "none", 0.3
+    )
+
+
+def _connections(case: Case, cause: Finding) -> Suggestion:
+    why = (
+        f"all connections of {cause.subject} are taken; see pg_stat_activity for who holds them: only a restart of "
+        "that one gives them back"
+    )
+    return Suggestion(f"end idle sessions of {cause.subject}", why, "none", 0.7)
+
+
+def _cache_full(case: Case, cause: Finding) -> Suggestion:
+    why = "no restart helps, the data stays; never FLUSHALL: find the keys without expiry, or raise maxmemory"
+    return Suggestion(f"make room in {cause.subject}: remove keys or raise its limit", why, "none", 0.8)
+
+
+def _slow(case: Case, cause: Finding) -> Suggestion:
+    label = case.service(cause)
+    if case.role(label) != "app" or _restarted_since(case, label, began(case, cause)):
+        return Suggestion(f"see what {label or cause.subject} waits for", "slow is not down", "none", 0.4)
+    why = f"{label} is slow while what it needs answers fast; take a stack trace first if you can"
+    return Suggestion(f"restart {label} (level 1)", why, f"recover:1:{label}", 0.4)
+
+
+def _flood(case: Case, cause: Finding) -> Suggestion:
+    why = "volume is a symptom: see which line repeats; lower its level or cap the log before the disk fills"
+    return Suggestion(f"see what {cause.subject} repeats in its log", why, "none", 0.5)
+
+
+def _password(case: Case, cause: Finding) -> Suggestion:
+    why = "a wrong password stays wrong after a restart: compare what changed in the environment"
+    return Suggestion(f"correct the password for {cause.subject}", why, "none", 0.8)
+
+
+def _memory(case: Case, cause: Finding) -> Suggestion:
+    if cause.check == "host.memory":
+        return Suggestion("find who holds the memory", "; ".join(cause.evidence[2:4]), "none", 0.5)
+    label = case.service(cause)
+    why = "at the limit the kernel kills it; a restart buys time if it leaks"
+    return Suggestion(f"raise the memory limit of {label} or find the leak", why, "none", 0.5)
+
+
+def _cpu(case: Case, cause: Finding) -> Suggestion:
+    label = case.service(cause)
+    if not case.symptoms(cause):
+        return Suggestion(f"look at the processes of {label}", "busy is not broken: its callers are well", "none", 0.4)
+    why = "it has no cpu left and its callers wait; see its processes first, a restart destroys the evidence"
+    return Suggestion(f"restart {label} (level 1)", why, f"recover:1:{label}", 0.5)
+
+
+def _busy(case: Case, cause: Finding) -> Suggestion:
+    return Suggestion("see who uses the host", "; ".join(cause.evidence[1:3]), "none", 0.4)
+
+
+def _metric(case: Case, cause: Finding) -> Suggestion:
+    why = "everything sevdeck can see of the stack is well: the reason lies in data, traffic or others' systems"
+    return Suggestion(f"look at what {cause.subject} is made of", why, "none", 0.3)
+
+
+def _look(case: Case, cause: Finding) -> Suggestion:
+    what = cause.evidence[0] if cause.evidence else "no rule knows this"
+    return Suggestion(f"look at {cause.subject or cause.check}", what, "none", 0.3)
+
+
+RULES: dict[str, Rule] = {
+    "containers.loop": _loop,
+    "containers.oom_loop": _loop,
+    "containers.oom": _out_of_memory,
+    "containers.oom_past": _memory,
+    "containers.exited": _start,
+    "containers.stopped": _start_asking,
+    "containers.paused": _unpause,
+    "containers.isolated": _reconnect,
+    "containers.created": _bring_up,
+    "containers.restarting": _wait,
+    "containers.health": _restart,
+    "containers.starting": _wait,
+    "containers.memory": _memory,
+    "containers.cpu": _cpu,
+    "probes.fail": _restart,
+    "probes.flapping": _flapping,
+    "probes.business": _business,
+    "probes.certificate": _certificate,
+    "probes.slow": _slow,
+    "probes.starting": _wait,
+    "host.disk": _free_space,
+    "host.inodes": _free_space,
+    "logs.disk_full": _free_space,
+    "host.memory": _memory,
+    "host.swap": _busy,
+    "host.busy": _busy,
+    "database.connections": _connections,
+    "database.password": _password,
+    "database.cache_full": _cache_full,
+    "metrics.limit": _metric,
+    "metrics.unknown": _source,
+    "sources.containers": _engine,
+    "sources.host": _source,
+    "sources.probes": _source,
+    "sources.metrics": _source,
+    "sources.logs": _source,
+    "logs.source": _source,
+    "logs.flood": _flood,
+}

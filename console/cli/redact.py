@@ -1,0 +1,45 @@
+"""`sevdeck redact`: copies its input with secrets masked, line by line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from console.cli.call import Call
+from console.errors import UsageError
+
+
+def register(commands: Any) -> None:
+    parser = commands.add_parser("redact", help="copy text with secrets masked")
+    parser.add_argument("file", nargs="?", metavar="FILE", help="the text; standard input when left out or -")
+    parser.set_defaults(run=_redact)
+
+
+def _redact(call: Call) -> int:
+    from console.redact import PemState, Redactor
+
+    redactor, pem = Redactor(), PemState()
+    out = sys.stdout.buffer
+    with _opened(call.args.file) as source:
+        for raw in source:
+            # surrogateescape: bytes that are no UTF-8 come out as they went in.
+            text = raw.decode("utf-8", errors="surrogateescape")
+            body = text.rstrip("\r\n")
+            out.write((pem.line(redactor, body) + text[len(body) :]).encode("utf-8", errors="surrogateescape"))
+    out.flush()
+    return 0
+
+
+@contextmanager
+def _opened(name: str | None) -> Iterator[IO[bytes]]:
+    if name is None or name == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        with Path(name).open("rb") as file:
+            yield file
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror or error}") from None

@@ -1,0 +1,84 @@
+"""The settings in effect as rows for people: value, and whether it comes from a line of the file or is a default."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from console.config import Config, Limits, mask_dsn
+from console.config_file import show_duration
+
+_DURATIONS = {"every", "timeout", "window", "observation", "rpo"}
+_SECRET_KEYS = {"password", "secret", "token"}
+_TABLES = ("service", "docker", "roles", "probes", "logs", "metrics", "thresholds", "database", "cache", "recovery")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    key: str
+    value: Any  # JSON-like, secrets masked
+    source: str  # "default" or "sevdeck.toml:12"
+
+    @property
+    def shown(self) -> str:
+        return json.dumps(self.value, ensure_ascii=False)
+
+
+def effective(config: Config) -> list[Row]:
+    """Every setting with its value and source. References to secrets are shown, secrets are masked."""
+    rows = []
+    for table in _TABLES:
+        rows += [Row(key, value, _source(config, key)) for key, value in _walk(table, getattr(config, table))]
+    rows += [Row(f"keys.{name}", key, _source(config, f"keys.{name}")) for name, key in config.keys.items()]
+    for key in ("theme", "refresh"):
+        rows.append(Row(f"console.{key}", getattr(config, key), _source(config, f"console.{key}")))
+    for table, value in config.extra.items():
+        rows += [Row(key, shown, _source(config, key)) for key, shown in _walk(table, value)]
+    return rows
+
+
+def _walk(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Limits):
+        yield key, {"warn": value.warn, "crit": value.crit}
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield from _walk(f"{key}.{field.name}", getattr(value, field.name))
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _walk(f"{key}.{name}", item)
+    elif isinstance(value, tuple) and any(dataclasses.is_dataclass(i) or isinstance(i, Mapping) for i in value):
+        for index, item in enumerate(value):
+            yield from _walk(f"{key}[{index}]", item)
+    else:
+        yield key, _masked(key.rpartition(".")[2], value)
+
+
+def _masked(name: str, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_masked(name, item) for item in value]
+    if isinstance(value, float) and name in _DURATIONS:
+        return show_duration(value)
+    if not isinstance(value, str) or value.startswith(("env:", "file:")):
+        return value
+    if name in _SECRET_KEYS and value:
+        return "•••"
+    return mask_dsn(value)
+
+
+def _source(config: Config, key: str) -> str:
+    if config.path is None:
+        return "default"
+    # A table written inline, {warn = 1}, has one line for all its keys.
+    for place in (key, key.rpartition(".")[0]):
+        if place in config.lines and (place == key or "[" not in key.rpartition(".")[2]):
+            if place != key and not _inline(config, place):
+                break
+            return f"{config.path.name}:{config.lines[place]}"
+    return "default"
+
+
+def _inline(config: Config, table: str) -> bool:
+    return not any(key.startswith(f"{table}.") for key in config.lines) and "." in table

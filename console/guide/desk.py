@@ -1,0 +1,254 @@
+"""The desk: where a console follows one incident, writes to it, and lets the machine write what it saw.
+
+One thread reads the record and one writes it, so that a slow disk never holds the caller's loop. An entry that
+cannot be saved yet (disk full) is kept, counted in `unsaved`, and tried again with the same id until it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from console.checks.facts import Fact, FactStream, backlog, unsaid
+from console.config import Config
+from console.errors import RecordError
+from console.incident.events import Actor, Event, fact_id, new_id
+from console.incident.journal import Journal
+from console.incident.records import Incident
+from console.incident.state import fold
+from console.incident.store import IncidentStore
+from console.incident.writer import NotSavedError
+from console.watch.readings import Readings
+from console.watch.recorder import FlightRecorder
+from console.watch.source import Lane
+
+_log = logging.getLogger(__name__)
+
+POLL = 0.2  # seconds between looks at the record; others' entries appear within it
+_LOOK_FOR_NEW = 1.0  # seconds between looks for another incident
+_RETRY = 1.0  # seconds between tries to save what could not be saved
+_FLIGHT_EVERY = 1200.0  # seconds; the recorder holds 30 minutes, so no reading falls between two
+_BEFORE = 1800.0  # seconds of facts from before the declaration that belong to the incident
+
+
+class Desk:
+    """Follows the incident that matters most, or the one a person chose."""
+
+    def __init__(
+        self,
+        store: IncidentStore,
+        config: Config,
+        changed: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.store = store
+        self.recorder = FlightRecorder(clock=clock)
+        self.incident: Incident | None = None
+        self.trouble = ""  # why the record cannot be read or written, in words
+        self._config = config
+        self._changed = changed
+        self._clock = clock
+        self._journal: Journal | None = None
+        self._chosen = ""
+        self._reader = Lane("record reader")
+        self._writer = Lane("record writer")
+        self._order = asyncio.Lock()
+        self._waiting: dict[str, float] = {}  # entries on their way to disk, by id: since when
+        self._readings = Readings()
+        self._facts = FactStream(config)
+        self._recent: deque[Fact] = deque(maxlen=500)
+        self._automatic = Actor.current("watch")
+        self._flight_at: float | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def unsaved(self) -> str:
+        """What is not on disk yet, in words; "" when everything is."""
+        late = [since for since in self._waiting.values() if self._clock() - since > 1.0]
+        if not late:
+            return ""
+        entries = "entry" if len(late) == 1 else "entries"
+        return f"{len(late)} {entries} NOT SAVED: {self.trouble or 'the disk is slow'}"
+
+    # -- following
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        looked = 0.0
+        while True:
+            now = time.monotonic()
+            try:
+                if now - looked >= _LOOK_FOR_NEW:
+                    looked = now
+                    await self._look()
+                await self._poll()
+                await self._record_flight()
+            except RecordError as error:
+                if self.trouble != error.message:
+                    self.trouble = error.message
+                    self._changed()
+            except Exception:
+                _log.exception("following the incident failed")
+            await asyncio.sleep(POLL)
+
+    async def follow(self, id: str) -> None:
+        """Follow this incident, also when another one matters more. Raises UsageError for no such incident."""
+        await self._open(id)
+        self._chosen = id
+        await self._poll()
+
+    async def _look(self) -> None:
+        if self._chosen and self.incident is not None and self.incident.open:
+            return
+        current = await self._reader.call(self.store.current)
+        if current is None:
+            if self.incident is not None and not self.incident.open:
+                return  # it stays on the screen until the next one, so that it can be exported
+            return
+        if self._journal is None or current != self._journal.incident:
+            if self.incident is not None and self.incident.open and self._journal is not None:
+                known = {entry.id for entry in await self._reader.call(lambda: self.store.list(open_only=True))}
+                if self._journal.incident in known:
+                    return  # stay with what the person is looking at
+            await self._open(current)
+
+    async def _open(self, id: str) -> None:
+        self._journal = await self._reader.call(self.store.open, id)
+        self._flight_at = None
+        self.incident = None
+
+    async def _poll(self) -> None:
+        journal = self._journal
+        if journal is None:
+            return
+        fresh = await self._reader.call(journal.poll)
+        if fresh or self.incident is None:
+            self.incident = await self._reader.call(lambda: fold(journal.events()))
+            self._changed()
+
+    # -- writing
+
+    async def declare(self, title: str, severity: int, **more: Any) -> Incident:
+        """Declare, with what the machine saw in the half hour before. Durable when it returns."""
+        journal: Journal = await self._reader.call(lambda: self.store.create(title, severity, **more))
+        self._journal, self._chosen, self._flight_at = journal, "", None
+        self.incident = await self._reader.call(lambda: fold(journal.events()))
+        self._changed()
+        self._later(self._backfill())
+        return self.incident
+
+    async def append(
+        self, kind: str, data: Mapping[str, Any], *, id: str = "", at: float | None = None, actor: Actor | None = None
+    ) -> Event:
+        """Write one event; it is durable when this returns. Raises RecordError for what can never be saved."""
+        journal = self._journal
+        if journal is None:
+            raise RecordError("no incident is open", remedy="Declare one first (D)")
+        entry = id or new_id()
+        self._waiting[entry] = self._clock()
+        try:
+            while True:
+                try:
+                    async with self._order:
+                        event: Event = await self._writer.call(
+                            lambda: journal.append(kind, data, id=entry, at=at, actor=actor)
+                        )
+                    break
+                except NotSavedError as error:
+                    self.trouble = error.message
+                    self._changed()
+                    await asyncio.sleep(_RETRY)
+        finally:
+            self._waiting.pop(entry, None)
+        self.trouble = ""
+        await self._poll()
+        return event
+
+    async def put_blob(self, content: bytes) -> str:
+        """Store something large beside the events; answers its sha256."""
+        journal = self._journal
+        if journal is None:
+            raise RecordError("no incident is open", remedy="Declare one first (D)")
+        async with self._order:
+            return await self._writer.call(journal.put_blob, content)
+
+    @property
+    def journal(self) -> Journal | None:
+        """The record of the incident that is followed."""
+        return self._journal
+
+    # -- what the machine saw
+
+    def observe(self, name: str, readings: Readings) -> None:
+        """Take what is newly known of the source `name`: for the recorder, and as facts for an open incident."""
+        self.recorder.add(name, getattr(readings, name))
+        self._readings = readings
+        fresh = self._facts.step(readings)
+        self._recent.extend(fresh)
+        if fresh and self.incident is not None and not self.incident.over:
+            self._later(self._write_facts(fresh))
+
+    async def _write_facts(self, found: list[Fact]) -> None:
+        incident = self.incident
+        if incident is None:
+            return
+        now = self._clock()
+        for fact in unsaid(found, incident):
+            try:
+                await self.append("fact", fact.event(now), id=fact.id, at=fact.at, actor=self._automatic)
+            except RecordError:
+                _log.exception("a fact was not recorded")
+
+    async def _backfill(self) -> None:
+        """What was seen in the half hour before the declaration, and what is bad at this moment."""
+        now = self._clock()
+        seen = [fact for fact in self._recent if fact.at >= now - _BEFORE]
+        known = {fact.id for fact in seen}
+        seen += [fact for fact in backlog(self._readings, self._config, now, _BEFORE) if fact.id not in known]
+        await self._write_facts(sorted(seen, key=lambda fact: fact.at))
+
+    async def _record_flight(self) -> None:
+        """Freeze the recorder at declaration, every twenty minutes, and when it is over."""
+        incident, now = self.incident, self._clock()
+        if incident is None:
+            return
+        if self._flight_at is None:
+            self._flight_at = now
+            if not incident.over and not any(a.kind == "flight" for a in incident.attachments):
+                await self.freeze("declared")
+            return
+        ended = incident.over and self._flight_at < incident.status_path[-1].at
+        if ended or (not incident.over and now - self._flight_at >= _FLIGHT_EVERY):
+            self._flight_at = now
+            await self.freeze("over" if ended else "periodic")
+
+    async def freeze(self, moment: str) -> None:
+        """Put the last half hour of readings into the incident."""
+        frozen = self.recorder.freeze(self._clock())
+        content = json.dumps(frozen, separators=(",", ":"), ensure_ascii=False).encode()
+        incident = self.incident
+        if incident is None:
+            return
+        sha256 = await self.put_blob(content)
+        host = self._automatic.host
+        id = fact_id("flight", host, incident.id, moment) if moment != "periodic" else ""
+        span = {"from": frozen.get("from"), "to": frozen.get("to"), "moment": moment}
+        data = {"sha256": sha256, "size": len(content), **span}
+        await self.append("flight", data, id=id, actor=self._automatic)
+
+    def _later(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self, deadline: float = 1.5) -> None:
+        """Give what is on its way to disk a moment to get there."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=deadline)
+        self._reader.close()
+        self._writer.close()

@@ -1,0 +1,196 @@
+"""The incident's journal: every writing session appends to a file of its own, everybody reads all of them.
+
+`append` returns when the event is on disk and not before. A file is never repaired, reopened for writing or
+rewritten: bytes that were acknowledged stay as they are. All calls block; a screen makes them in a thread.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from console.errors import RecordError
+from console.incident import blobs
+from console.incident.chain import ChainReader, Damage, writer_of
+from console.incident.clock import HybridClock
+from console.incident.disk import Disk, RealDisk
+from console.incident.events import Actor, Event, admit, check_kind, new_id, short
+from console.incident.writer import NotSavedError, Writer
+
+__all__ = ["Journal", "NotSavedError"]
+
+_MAX_SEEN = 16  # heads of others named in one event
+
+
+class Journal:
+    """All events of one incident: reads every writer's file, writes to one that is made at the first append.
+
+    Thread-safe; `poll` never waits for an `append` that waits for the disk.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        actor: Actor,
+        *,
+        disk: Disk | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.directory = directory
+        self.incident = directory.name
+        self.actor = actor
+        self.clock = HybridClock(wall)
+        self._wall = wall
+        self._disk = disk or RealDisk()
+        self._writer: Writer | None = None
+        self._append_lock = threading.Lock()
+        self._read_lock = threading.Lock()
+        self._keep_lock = threading.Lock()  # held for moments only, never while a disk is asked
+        self._readers: dict[str, ChainReader] = {}
+        self._own_writers: set[str] = set()
+        self._own_heads: dict[str, tuple[int, str]] = {}
+        self._events: dict[str, Event] = {}
+        self._fresh: collections.deque[Event] = collections.deque()  # not yet given by poll
+        self._named: dict[str, int] = {}  # writer -> seq of the last head of it that we wrote down
+
+    def append(
+        self,
+        kind: str,
+        data: Mapping[str, Any],
+        *,
+        id: str | None = None,
+        at: float | None = None,
+        actor: Actor | None = None,
+    ) -> Event:
+        """Record one event; it is durable when this returns.
+
+        `at`: unix seconds when it happened, if not now. `id`: of a fact (`fact_id`), or one from `new_id` that is
+        kept for trying again: the same id never counts twice. Raises NotSavedError (disk full, try again) and
+        RecordError (this cannot be recorded, or not here). A failure touches nothing that was recorded before.
+        """
+        check_kind(kind, data)
+        admitted = admit(data)
+        with self._append_lock:
+            writer = self._ready_writer()
+            finished = self._acknowledge(writer, writer.finish_pending())
+            if finished is not None and finished.id == id:
+                return finished
+            seen = self._heads_to_name()
+            event = writer.append(kind, admitted, id or new_id(), at, actor or self.actor, seen)
+            self._named.update({w: seq for w, (seq, _) in seen.items()})
+            self._acknowledge(writer, event)
+            return event
+
+    def poll(self) -> list[Event]:
+        """Verified events that were not given before, of all writers, this one included. Cheap: one stat a file."""
+        with self._read_lock:
+            self._read_others()
+            fresh: list[Event] = []
+            while self._fresh:
+                fresh.append(self._fresh.popleft())
+            return sorted(fresh, key=lambda event: event.order)
+
+    def events(self) -> list[Event]:
+        """Everything known by now in the one total order, each id once. Reads what is new first."""
+        with self._read_lock:
+            self._read_others()
+            return sorted(self._events.copy().values(), key=lambda event: event.order)
+
+    def damage(self) -> list[Damage]:
+        """Places of other sessions' files that could not be served, unfinished last lines (`torn`) included."""
+        with self._read_lock:
+            found: list[Damage] = []
+            for reader in self._readers.values():
+                torn = reader.torn()
+                found += [*reader.damage, torn] if torn else reader.damage
+            return found
+
+    def heads(self) -> dict[str, tuple[int, str]]:
+        """Last verified entry of every writer: writer -> (seq, hash)."""
+        with self._read_lock:
+            self._read_others()
+            others = {w: (r.seq, r.head) for w, r in self._readers.items() if r.seq}
+            return others | self._own_heads.copy()
+
+    def put_blob(self, content: bytes) -> str:
+        """Store something large; durable when this returns. The answer is its sha256, for an event to name."""
+        return blobs.put(self.directory, content)
+
+    def blob(self, sha256: str) -> bytes:
+        """What `put_blob` stored, verified. Raises RecordError when it is missing or damaged."""
+        return blobs.get(self.directory, sha256)
+
+    def renew(self) -> None:
+        """Leave the present file for good; the next append begins a new one. The way on after a disk error."""
+        with self._append_lock:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+
+    def close(self) -> None:
+        """Give the reserve back. Nothing depends on this being called."""
+        self.renew()
+
+    def _ready_writer(self) -> Writer:
+        writer = self._writer
+        if writer is not None and writer.pid != os.getpid():
+            writer.abandon()  # a fork must not go on with its parent's file
+            writer = None
+        if writer is None:
+            if not self.directory.is_dir():
+                raise RecordError(f"there is no record in {self.directory}")
+            heads = self.heads()  # reads everything, so that the clock stands after all that can be read
+            writer = Writer(self.directory, self.incident, self._disk, self.clock, self._wall)
+            writer.create(self.actor)
+            self._own_writers.add(writer.id)
+            self._named = {w: seq for w, (seq, _) in heads.items()}
+            self._writer = writer
+            self._acknowledge(writer, writer.begin(self.actor, heads))
+        return writer
+
+    def _acknowledge(self, writer: Writer, event: Event | None) -> Event | None:
+        if event is not None:
+            self._own_heads[writer.id] = (event.seq, event.hash)
+            self._keep(event)
+        return event
+
+    def _keep(self, event: Event) -> None:
+        """Take a verified event in. Of two with one id the earlier in the total order counts."""
+        if event.kind == "genesis":
+            return
+        with self._keep_lock:
+            known = self._events.get(event.id)
+            if known is None or event.order < known.order:
+                self._events[event.id] = event
+            self._fresh.append(event)
+
+    def _heads_to_name(self) -> dict[str, tuple[int, str]]:
+        """Heads of other writers that we read since we last named them: later they are our testimony."""
+        with self._read_lock:
+            changed = {w: (r.seq, short(r.head)) for w, r in self._readers.items() if r.seq > self._named.get(w, 0)}
+        return dict(sorted(changed.items())[:_MAX_SEEN])
+
+    def _read_others(self) -> None:
+        try:
+            paths = list(self.directory.iterdir())
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise RecordError(f"the record cannot be read: {error.strerror}") from None
+        for path in paths:
+            writer = writer_of(path)
+            if writer is None or writer in self._own_writers:
+                continue
+            reader = self._readers.setdefault(writer, ChainReader(path, writer))
+            try:
+                found = reader.poll()
+            except OSError as error:
+                raise RecordError(f"{path.name} cannot be read: {error.strerror}") from None
+            for event in found:
+                self.clock.observe(event.hlc)
+                self._keep(event)

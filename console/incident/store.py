@@ -1,0 +1,202 @@
+"""Where incidents live: `<data>/incidents/INC-YYYY-NNNN/`, found, numbered, opened and listed.
+
+The journals are the truth; the list's index is a cache that is made again whenever it does not fit them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from console.errors import RecordError, UsageError
+from console.incident import disk
+from console.incident.documents import Documents
+from console.incident.events import Actor, new_id
+from console.incident.journal import Journal
+from console.incident.records import FINAL, Incident
+from console.incident.state import fold
+
+_ID = re.compile(r"INC-(\d{4})-(\d{4,})")
+_INDEX = "incidents"
+_SETTINGS = "settings"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One incident in a list."""
+
+    id: str
+    title: str
+    severity: int
+    status: str
+    declared_at: float | None
+    drill: bool
+
+    @property
+    def open(self) -> bool:
+        return self.status not in FINAL
+
+
+class IncidentStore:
+    """The incidents of one data directory. Safe to use from several processes at once; all calls block."""
+
+    def __init__(self, data_dir: Path, actor: Actor, *, wall: Callable[[], float] = time.time) -> None:
+        self.data_dir = data_dir
+        self.actor = actor
+        self.root = data_dir / "incidents"
+        self.documents = Documents(data_dir / "meta.json")
+        self._wall = wall
+
+    def create(
+        self,
+        title: str,
+        severity: int,
+        *,
+        commander: str = "",
+        roles: Mapping[str, str] | None = None,
+        drill: bool = False,
+        at: float | None = None,
+        **more: Any,
+    ) -> Journal:
+        """Declare an incident; it is durable when this returns. `more`: further data of the declaration.
+
+        The number is claimed by making the directory, which only one process can. Raises RecordError,
+        UsageError for an empty title or a severity outside 1-4.
+        """
+        if not title.strip():
+            raise UsageError("an incident needs a title", remedy="Say in a few words what users see")
+        if severity not in (1, 2, 3, 4):
+            raise UsageError(f"{severity!r} is no severity", remedy="Use 1, 2, 3 or 4")
+        journal = Journal(self._claim(), self.actor, wall=self._wall)
+        data: dict[str, Any] = {"title": title.strip(), "severity": severity, "drill": drill, **more}
+        if commander:
+            data["commander"] = commander
+        if roles:
+            data["roles"] = dict(roles)
+        journal.append("declared", data, id=new_id(), at=at)
+        return journal
+
+    def open(self, id: str) -> Journal:
+        """The journal of an incident by its id (any case, or just its number of this year). Raises UsageError."""
+        return Journal(self.directory(id), self.actor, wall=self._wall)
+
+    def directory(self, id: str) -> Path:
+        """Where the incident lives. Raises UsageError when there is none of that name."""
+        wanted = id.strip().upper()
+        if wanted.isdigit():
+            wanted = f"INC-{self._year()}-{int(wanted):04d}"
+        if not _ID.fullmatch(wanted) or not (self.root / wanted).is_dir():
+            raise UsageError(f"there is no incident {id!r}", remedy="`sevdeck incident list` shows all")
+        return self.root / wanted
+
+    def incident(self, id: str) -> Incident:
+        """The incident as it is now."""
+        return fold(self.open(id).events())
+
+    def list(self, *, open_only: bool = False) -> list[Listed]:
+        """Every incident, the newest first. Only those whose files changed are read."""
+        known = self.documents.all(_INDEX)
+        listed: list[Listed] = []
+        changed: dict[str, dict[str, Any]] = {}
+        for directory in self._directories():
+            mark = _fingerprint(directory)
+            cached = known.get(directory.name, {})
+            entry = _from_cache(directory.name, cached) if cached.get("mark") == mark else None
+            if entry is None:
+                incident = fold(Journal(directory, self.actor).events())
+                if incident.declared_at is None and not incident.timeline:
+                    continue  # a number that was claimed and never used
+                entry = _listed(directory.name, incident)
+                changed[directory.name] = {"mark": mark, **_to_cache(entry)}
+            listed.append(entry)
+        if changed:
+            with contextlib.suppress(RecordError):  # a cache that cannot be written is made again next time
+                self.documents.put(_INDEX, changed)
+        listed.sort(key=lambda entry: (entry.declared_at or 0.0, entry.id), reverse=True)
+        return [entry for entry in listed if entry.open or not open_only]
+
+    def current(self) -> str | None:
+        """The id of the open incident that matters most: not a drill, not yet resolved, worst, newest."""
+        candidates = self.list(open_only=True)
+        if not candidates:
+            return None
+        best = min(
+            candidates,
+            key=lambda entry: (
+                entry.drill,
+                entry.status in ("resolved", "review"),
+                entry.severity,
+                -(entry.declared_at or 0.0),
+            ),
+        )
+        return best.id
+
+    def setting(self, name: str) -> Any:
+        """A saved setting (a filter, a sort order); None when it was never saved or is lost."""
+        return (self.documents.get(_SETTINGS, name) or {}).get("value")
+
+    def save_setting(self, name: str, value: Any) -> None:
+        """Raises RecordError when it cannot be saved; going on without is fine."""
+        self.documents.put(_SETTINGS, {name: {"value": value}})
+
+    def _claim(self) -> Path:
+        year = self._year()
+        try:
+            disk.ensure_directory(self.root)
+            used = [int(m[2]) for d in self._directories() if (m := _ID.fullmatch(d.name)) and m[1] == str(year)]
+            number = max(used, default=0)
+            while True:
+                number += 1
+                path = self.root / f"INC-{year}-{number:04d}"
+                with contextlib.suppress(FileExistsError):
+                    disk.make_directory(path)
+                    disk.RealDisk().sync_directory(self.root)
+                    return path
+        except OSError as error:
+            raise RecordError(
+                f"cannot declare in {self.root}: {error.strerror}",
+                remedy="Check the disk and who owns the directory, or use --data-dir",
+            ) from None
+
+    def _year(self) -> int:
+        return datetime.datetime.fromtimestamp(self._wall(), tz=datetime.UTC).year
+
+    def _directories(self) -> Sequence[Path]:
+        try:
+            return sorted(path for path in self.root.iterdir() if _ID.fullmatch(path.name))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RecordError(f"{self.root} cannot be read: {error.strerror}") from None
+
+
+def _fingerprint(directory: Path) -> list[list[Any]]:
+    """Names and sizes of its journals: files only grow, so equal sizes are equal content."""
+    return [[path.name, path.stat().st_size] for path in sorted(directory.glob("*.jsonl"))]
+
+
+def _listed(id: str, incident: Incident) -> Listed:
+    return Listed(id, incident.title, incident.severity, incident.status, incident.declared_at, incident.drill)
+
+
+def _to_cache(entry: Listed) -> dict[str, Any]:
+    return {
+        "title": entry.title,
+        "severity": entry.severity,
+        "status": entry.status,
+        "declared_at": entry.declared_at,
+        "drill": entry.drill,
+    }
+
+
+def _from_cache(id: str, cached: Mapping[str, Any]) -> Listed | None:
+    try:
+        return Listed(id, cached["title"], cached["severity"], cached["status"], cached["declared_at"], cached["drill"])
+    except KeyError:
+        return None

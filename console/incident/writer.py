@@ -1,0 +1,196 @@
+"""One writing session's file: bytes go to a known place, are synced, and only then count.
+
+An entry that was once tried keeps its bytes: it is tried again as it is, or the file is given up. After a failed
+write or sync other than "full" the file is given up at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from console import __version__
+from console.errors import RecordError
+from console.incident import disk
+from console.incident.chain import START, frame
+from console.incident.clock import HybridClock
+from console.incident.disk import Disk
+from console.incident.events import Actor, Event, admit, encode_event, new_id, short
+
+RESERVE = 1 << 20  # bytes kept for a full disk: about 2,700 entries
+_TOP_UP = RESERVE // 2
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class NotSavedError(RecordError):
+    """The disk is full. Nothing is lost but this entry, and `append` with the same id may be tried again."""
+
+
+class Writer:
+    """One file, one session. `seq`, `head` and `offset` describe what is acknowledged."""
+
+    def __init__(
+        self, directory: Path, incident: str, disk: Disk, clock: HybridClock, wall: Callable[[], float]
+    ) -> None:
+        self.id = uuid.uuid4().hex
+        self.pid = os.getpid()
+        self.seq = 0
+        self.head = START
+        self.pending: Event | None = None
+        self._line = b""  # bytes of `pending`: once tried, an entry may only ever be these bytes
+        self._offset = 0
+        self._reserved = 0
+        self._poison = ""
+        self._fd = -1
+        self._entered = False  # the file's name in the directory is durable too
+        self._directory = directory
+        self._incident = incident
+        self._disk = disk
+        self._clock = clock
+        self._wall = wall
+        self.path = directory
+
+    def create(self, actor: Actor) -> None:
+        """Make the file; it is this session's alone."""
+        host = "".join(c for c in actor.host.lower() if c.isascii() and (c.isalnum() or c == "-"))[:8]
+        self.path = self._directory / f"{host or 'host'}-{self.id}.jsonl"
+        try:
+            self._fd = self._disk.create(self.path, disk.file_mode(self._directory))
+        except OSError as error:
+            if error.errno in _FULL:
+                raise _full(self._directory, error) from None
+            raise _cannot_open(self._directory, error) from None
+
+    def begin(self, actor: Actor, heads: Mapping[str, tuple[int, str]]) -> Event:
+        """The first line: who writes here, and what had been read by then."""
+        data = {
+            "host": actor.host,
+            "pid": os.getpid(),
+            "version": __version__,
+            "boot": _boot_id(),
+            "monotonic": time.monotonic(),
+            "wall": self._wall(),
+        }
+        seen = {w: (seq, short(head)) for w, (seq, head) in heads.items()}
+        return self.append("genesis", admit(data), new_id(), None, actor, seen)
+
+    def append(
+        self,
+        kind: str,
+        data: dict[str, Any],
+        id: str,
+        at: float | None,
+        actor: Actor,
+        seen: Mapping[str, tuple[int, str]],
+    ) -> Event:
+        self._refuse_if_poisoned()
+        now = round(self._wall(), 3)
+        when = now if at is None else round(at, 3)
+        event = Event(
+            id=id,
+            incident=self._incident,
+            writer=self.id,
+            seq=self.seq + 1,
+            written_at=now,
+            at=when,
+            hlc=self._clock.now(),
+            kind=kind,
+            actor=actor,
+            data=data,
+            seen=seen or None,
+        )
+        body = encode_event(event)
+        h, self._line = frame(self.head, body)
+        self.pending = dataclasses.replace(event, hash=h)
+        finished = self.finish_pending()
+        assert finished is not None
+        return finished
+
+    def finish_pending(self) -> Event | None:
+        """Write what is bound to bytes but not yet on disk. Raises NotSavedError while the disk is full."""
+        self._refuse_if_poisoned()
+        event = self.pending
+        if event is None:
+            return None
+        try:
+            self._top_up(len(self._line))
+            written = 0
+            while written < len(self._line):
+                count = self._disk.write(self._fd, self._line[written:], self._offset + written)
+                if count == 0:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                written += count
+            self._disk.sync(self._fd)
+            if not self._entered:
+                self._disk.sync_directory(self._directory)
+                self._entered = True
+        except OSError as error:
+            if error.errno in _FULL:
+                raise _full(self._directory, error) from None
+            # After a failed sync the kernel may have dropped the pages and call the next one a success.
+            self._poison = error.strerror or str(error)
+            self._refuse_if_poisoned()
+        self._offset += len(self._line)
+        self.seq, self.head = event.seq, event.hash
+        self.pending, self._line = None, b""
+        return event
+
+    def abandon(self) -> None:
+        """Let go of a file that another process writes to: this one is its fork."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def close(self) -> None:
+        """Give the reserve back. Nothing depends on this being called."""
+        if self._fd < 0:
+            return
+        fd, self._fd = self._fd, -1
+        with contextlib.suppress(OSError):  # everything acknowledged was synced long before
+            self._disk.close(fd, self._offset)
+
+    def _top_up(self, size: int) -> None:
+        if self._reserved - (self._offset + size) < _TOP_UP:
+            with contextlib.suppress(OSError):  # a comfort; the write itself will say what is wrong
+                if self._disk.reserve(self._fd, self._offset, RESERVE):
+                    self._reserved = self._offset + RESERVE
+
+    def _refuse_if_poisoned(self) -> None:
+        if self._poison:
+            raise RecordError(
+                f"the disk failed while recording ({self._poison}); {self.path.name} is not written to any more",
+                remedy="What was recorded is kept. Look at dmesg; open the incident again to go on in a new file",
+            )
+
+
+def _full(directory: Path, error: OSError) -> NotSavedError:
+    reason = {errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "the file may not grow"}.get(
+        error.errno or 0, "the disk is full"
+    )
+    return NotSavedError(
+        f"not saved: {reason} ({directory})",
+        remedy="Free some space and try again; entries before this one are safe",
+    )
+
+
+def _cannot_open(directory: Path, error: OSError) -> RecordError:
+    remedy = {
+        errno.EACCES: "Check who owns the data directory",
+        errno.EROFS: "Use --data-dir with a directory that can be written",
+        errno.ENOSPC: "Free some space",
+    }.get(error.errno or 0, "Check the disk, or use --data-dir")
+    return RecordError(f"cannot record in {directory}: {error.strerror}", remedy=remedy)
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

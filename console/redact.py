@@ -1,0 +1,108 @@
+"""Secrets masked before anything is stored, shown or sent: one gate for text and for JSON-like data.
+
+Four layers: known values (`add_literals`), tokens whose prefix names their issuer, the shapes secrets have in
+logs and commands (`console.redact_rules`), and names that announce a value. Randomness alone never masks.
+The mask is `•••`: three characters no rule takes for a secret. This module does not clean control characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from console import redact_rules as rules
+
+MASK = rules.MASK
+_PEM_LINES = 200  # the longest private keys have about 100
+
+
+class Redactor:
+    """Masks secrets. `literals` are values known to be secret, masked wherever they stand."""
+
+    def __init__(self, literals: Iterable[str] = ()) -> None:
+        self._literals: set[str] = set()
+        self._literal: re.Pattern[str] | None = None
+        self.add_literals(literals)
+
+    def add_literals(self, values: Iterable[str]) -> None:
+        """Mask these from now on. Values that are short or a plain word are passed over: they would hit prose."""
+        fresh = {form for value in values for form in _forms(value)} - self._literals
+        if fresh:
+            self._literals |= fresh
+            longest_first = sorted(self._literals, key=len, reverse=True)
+            self._literal = re.compile("|".join(map(re.escape, longest_first)))
+
+    def text(self, text: str) -> str:
+        """`text` (one line or many) with secrets masked; the same object when there are none."""
+        if self._literal is not None:
+            text = self._literal.sub(MASK, text)
+        return rules.mask(text) if rules.suspicious(text) else text
+
+    def data(self, data: Any) -> Any:
+        """A copy of JSON-like data with secrets masked, also by the names of keys. Tuples become lists."""
+        return self._data(data, named=False)
+
+    def _data(self, data: Any, *, named: bool) -> Any:
+        if isinstance(data, str):
+            return rules.mask_value(data) if named else self.text(data)
+        if isinstance(data, Mapping):
+            pair = rules.named_pair(data)
+            return {
+                self.text(key) if isinstance(key, str) else key: self._data(
+                    value, named=named or (isinstance(key, str) and (key == pair or rules.names_secret(key)))
+                )
+                for key, value in data.items()
+            }
+        if isinstance(data, list | tuple):
+            return [self._data(item, named=named) for item in data]
+        return data
+
+
+class PemState:
+    """Remembers, from one line of a stream to the next, that a private key is being printed."""
+
+    def __init__(self) -> None:
+        self._left = 0
+
+    def line(self, redactor: Redactor, line: str) -> str:
+        """`line` with secrets masked, whole lines of a private key included."""
+        if self._left:
+            self._left -= 1
+            if rules.PEM_END.search(line):
+                self._left = 0
+                return redactor.text(line)
+            if rules.PEM_BODY.search(line):
+                return MASK
+            self._left = 0
+        if rules.PEM_BEGIN.search(line) and not rules.PEM_END.search(line):
+            self._left = _PEM_LINES
+        return redactor.text(line)
+
+
+def _forms(value: str) -> set[str]:
+    """The ways a known secret may stand in text: as it is, in a URL, in a JSON string."""
+    value = value.strip()
+    plain_word = value.isalpha() and (value.islower() or value.isupper()) and len(value) < 16
+    if len(value) < 6 or plain_word or (value.isdigit() and len(value) < 10):
+        return set()
+    return {value, quote(value, safe=""), value.replace("\\", "\\\\").replace('"', '\\"')}
+
+
+_default = Redactor()
+
+
+def redact(text: str) -> str:
+    """`text` with secrets masked by the redactor of this process."""
+    return _default.text(text)
+
+
+def redact_data(data: Any) -> Any:
+    """JSON-like data with secrets masked by the redactor of this process."""
+    return _default.data(data)
+
+
+def add_literals(values: Iterable[str]) -> None:
+    """Mask these values in this process from now on (passwords read from DSNs, resolved references)."""
+    _default.add_literals(values)

@@ -1,0 +1,97 @@
+"""Figures of all running containers at once: from this host's cgroups where it can, else from the stats API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from console.watch.cgroups import UNKNOWN, Figures, Hierarchies, Meter, OpenFiles, Usage, rates
+from console.watch.container_records import Container
+from console.watch.engine_api import Engine
+from console.watch.engine_stats import StatsPoller
+
+_SOONEST = 0.8  # seconds between two samples: a read that an event asked for must not wait for them
+_SECOND = 0.1  # seconds after the very first sample; cpu needs two
+_MANY = 50  # containers above which the network is measured at every second sample
+
+
+class _Metered:
+    """One container on this host: its meter, its last measurement and the figures made of it."""
+
+    __slots__ = ("figures", "meter", "usage")
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+        self.usage: Usage | None = None
+        self.figures = UNKNOWN
+
+
+class FiguresReader:
+    """Keeps meters of running containers and reads them. Used by one thread at a time."""
+
+    def __init__(self, engine: Engine, hierarchies: Hierarchies | None = None) -> None:
+        self._engine = engine
+        self._hierarchies = hierarchies
+        self._files = OpenFiles()
+        self._poller = StatsPoller(engine)
+        self._metered: dict[str, _Metered] = {}
+        self._elsewhere: dict[str, int] = {}  # container -> pid that could not be metered
+        self._sampled_at = float("-inf")
+        self._samples = 0
+
+    def read(self, containers: Iterable[Container], now: float) -> Mapping[str, Figures]:
+        """The figures of `containers` that run, at `now` (monotonic seconds)."""
+        running = {c.id: c for c in containers if c.pid and c.status in ("running", "paused")}
+        for id_ in [id_ for id_, m in self._metered.items() if id_ not in running or m.meter.pid != running[id_].pid]:
+            self._metered.pop(id_).meter.close()
+        if now - self._sampled_at >= (_SOONEST if self._samples > 1 else _SECOND):
+            self._sampled_at = now
+            self._samples += 1
+            self._sample(running, now)
+        found = {id_: metered.figures for id_, metered in self._metered.items()}
+        if elsewhere := [id_ for id_ in running if id_ not in self._metered]:
+            found.update(self._poller.figures(elsewhere, now))
+        return found
+
+    def close(self) -> None:
+        """Close all files and end the poller's threads."""
+        for metered in self._metered.values():
+            metered.meter.close()
+        self._metered.clear()
+        self._poller.close()
+
+    def _sample(self, running: Mapping[str, Container], now: float) -> None:
+        network = len(running) <= _MANY or self._samples % 2 == 1
+        for id_, container in running.items():
+            metered = self._metered.get(id_) or self._meter(container)
+            if metered is None:
+                continue
+            try:
+                # A new meter starts with a network measurement, or its first rates came two samples late.
+                usage = metered.meter.read(now, network=network or metered.usage is None)
+            except (OSError, ValueError):  # it ended between the inspect and now
+                self._metered.pop(id_).meter.close()
+                continue
+            metered.figures = rates(metered.usage, usage, metered.figures)
+            metered.usage = usage
+
+    def _meter(self, container: Container) -> _Metered | None:
+        pid = container.pid
+        if not self._engine.local or pid is None or self._elsewhere.get(container.id) == pid:
+            return None
+        if self._hierarchies is None:
+            self._hierarchies = Hierarchies()
+        try:
+            meter = Meter(
+                pid,
+                container.id,
+                self._hierarchies,
+                self._files,
+                network=container.networks != ("host",),  # the host's own traffic is not the container's
+                quota=container.cpu_limit is not None,
+            )
+        except OSError:
+            self._elsewhere[container.id] = pid
+            return None
+        self._elsewhere.pop(container.id, None)
+        metered = self._metered[container.id] = _Metered(meter)
+        return metered

@@ -1,0 +1,186 @@
+"""Find the level a log line tells about itself: words by the shape they stand in, single letters, numbers.
+
+Shapes are tried in tiers from the surest (`[error]`, `level=warn`) to the weakest (an upper-case word); the first
+tier that finds one decides. Only the first characters after the stamp count: deeper is message, and messages
+talk about errors.
+"""
+
+from __future__ import annotations
+
+import re
+
+HEAD = 80  # characters after the stamp that are searched
+
+WORDS: dict[str, str] = {
+    **dict.fromkeys(("trace", "trac", "trc", "trce", "finest", "silly", "spam"), "trace"),
+    **dict.fromkeys(
+        ("debug", "debg", "dbg", "dbug", "debu", "deb", "fine", "finer", "verbose", "verb", "vrb",
+         "debug1", "debug2", "debug3", "debug4", "debug5", "config"), "debug"
+    ),
+    **dict.fromkeys(("info", "inf", "information", "informational", "log", "system", "default", "hint"), "info"),
+    **dict.fromkeys(("notice", "note", "notic", "noti", "ntc", "success"), "notice"),
+    **dict.fromkeys(("warn", "warning", "wrn", "warni", "wrng", "deprecated"), "warning"),
+    **dict.fromkeys(("error", "err", "eror", "erro", "severe", "fail", "failure", "failed"), "error"),
+    **dict.fromkeys(
+        ("critical", "crit", "crt", "fatal", "ftl", "fata", "ftal", "panic", "pani", "dpanic", "emerg",
+         "emergency", "alert", "alrt", "crash"), "critical"
+    ),
+}  # fmt: skip
+LETTERS = {
+    "V": "trace", "T": "trace", "D": "debug", "I": "info", "N": "notice", "W": "warning", "E": "error",
+    "C": "critical", "F": "critical", "A": "critical", "S": "error",
+}  # fmt: skip
+SYSLOG = ("critical", "critical", "critical", "error", "warning", "notice", "info", "debug")
+_REDIS = {".": "debug", "-": "debug", "*": "notice", "#": "warning"}
+
+# Words that stand in brackets, after a colon and so on, any case.
+_SURE = (
+    "trace|trce|trc|finest|finer|fine|debug[1-5]?|debu|dbug|dbg|verbose|vrb|information|informational|info|inf|"
+    "notice|note|ntc|warning|warn|wrn|error|erro|err|eror|severe|critical|crit|fatal|fata|ftl|dpanic|panic|pani|"
+    "emergency|emerg|alert"
+)
+# Words believed at the start of the message when a colon follows.
+_LEADING = _SURE + "|log|system|fail|success|failure|deprecated"
+_UPPER = (
+    "TRACE|FINEST|FINER|FINE|DEBUG[1-5]?|DEBU|DBUG|DBG|VERBOSE|VRB|INFO|INF|INFORMATION|NOTICE|WARNING|WARN|WRN|"
+    "ERROR|ERRO|ERR|SEVERE|CRITICAL|CRIT|CRT|FATAL|FATA|FTL|DPANIC|PANIC|PANI|EMERG|EMERGENCY|ALERT|LOG|CONFIG|SUCCESS|FAILURE"
+)
+
+_KEYED = re.compile(
+    r"(?:^|[\s,;{(\[|])[\"']?@?(?:log[._]?)?(?:level|lvl|severity|levelname|level_name|loglevel|sev)[\"']?"
+    r"\s*[=:]\s*[\"']?([A-Za-z]{1,13}|\d{1,3})\b",
+    re.I,
+)
+_BRACKETED = re.compile(
+    r"[\[<(|{](?: {0,4}|[\w$#.*-]{1,40}[:.@/ ]{1,2})("
+    + _SURE
+    + r")(?: {0,4}[\])>|}]|[:/ ][\w.#-]{0,40} {0,4}[\])>|}])",
+    re.I,
+)
+_MYSQL = re.compile(r"^ \d+ \[(System)\] ")
+_LOGRUS = re.compile(r"^\s*(TRAC|DEBU|INFO|WARN|ERRO|FATA|PANI)\[\d{4,}\]")
+_START = re.compile(
+    r"^[\s\W]{0,6}(?:("
+    + _UPPER
+    + r")(?![\w=])(?!/[a-z])|("
+    + _LEADING
+    + r")(?:\[\w+\])?(?: {0,2}:| {1,2}[-|>–] |\t|\])"
+    r"|PHP (Notice|Warning|Deprecated|Fatal|Parse)|npm (ERR|WARN|error|warn|notice|info)\b)"
+)
+_LOWER_START = re.compile(
+    r"^[\s\W]{0,6}(" + _LEADING + r")(?:\[\w+\])?(?: {0,2}:(?!\d)| {1,2}[-|>–] |\t|\]| {2,})", re.I
+)
+_TAGGED = re.compile(
+    r"(?:^|[\w)\]] ?)[.:/|] ?(" + _SURE + r")(?=:(?!:|//)|\]|\)| ?\|| - )|\b\w+\.(" + _UPPER + r")\b[: ]", re.I
+)
+_DELIMITED = re.compile(r"(?:^|\s)[-|*=>~#]{1,3} ?(" + _SURE + r") ?[-|*=<~#:]", re.I)
+_BARE = re.compile(
+    r"(?<![\w/.=\"'<&?%$@-])(" + _UPPER + r")(?![\w/=\"'.(]|-[A-Za-z]| (?:level|code|rate|count|page)\b)"
+)
+_MIXED = re.compile(r"(?:^|[\s:])(" + _SURE + r"): ", re.I)
+_SYSLOG_PAIR = re.compile(
+    r"(?:^|\s|<)(?:kern|user|mail|daemon|auth|authpriv|syslog|lpr|news|uucp|cron|ftp|local[0-7])\.(\w{3,7})\b"
+)
+_LETTER_BRACKET = re.compile(r"^[\s]?[\[(|<]([TVDINWECF])(?=[\])|> ])|[|\[(]\s?([TVDINWECF])\s?[|\])]")
+_KLOG = re.compile(r"^([IWEF])\d{4} \d\d:\d\d:\d\d\.")
+_LOGCAT = re.compile(
+    r"^\s{1,2}\d+\s+\d+ ([VDIWEFAS]) |^\s?([VDIWEFAS])/[\w.:$ -]{1,60}(?:\(\s*\d+\))?:|^([VDIWEFA])/[\w.]+\("
+)
+_REDIS_SIGN = re.compile(r"^\d+:[XCSM] .{15,30} ([.*#-]) ")
+_RAISED = re.compile(
+    r"^(?:Uncaught |Unhandled |Exception in thread |(?:[\w$]+[.:\\]{1,2})*[A-Z]\w*(?:Error|Exception|Fault)(?::| at |$|\b \())"
+)
+_TRACE = re.compile(
+    r"^(?:Traceback \(most recent call last\)|thread '.{1,60}' panicked at|panic: |goroutine \d+ \[|fatal error: |Segmentation fault)"
+)
+
+
+def word(text: str) -> str | None:
+    """The level a field's value names: a word in any case, a letter, or a number as its writers use it."""
+    text = text.strip().lower()
+    if text in WORDS:
+        return WORDS[text]
+    if text.isdigit():
+        return number(int(text))
+    if len(text) == 1:
+        return LETTERS.get(text.upper())
+    return None
+
+
+def number(value: int) -> str | None:
+    """0-7 syslog; 10-60 bunyan, pino; 100-600 monolog (and stackdriver up to 800)."""
+    if 0 <= value <= 7:
+        return SYSLOG[value]
+    if 10 <= value <= 60:
+        return ("trace", "debug", "info", "warning", "error", "critical")[value // 10 - 1]
+    if value in (100, 200, 250, 300, 400, 500, 550, 600):
+        return {100: "debug", 200: "info", 250: "notice", 300: "warning", 400: "error"}.get(value, "critical")
+    return None
+
+
+def level_of(before: str, after: str, line: str) -> str | None:
+    """The level of a line split by its stamp into what stands `before` and `after` it (no stamp: all is after)."""
+    if (m := _KLOG.match(line)) is not None:
+        return LETTERS[m[1]]
+    if line[:1].isdigit() and (m := _REDIS_SIGN.match(line)) is not None:
+        return _REDIS[m[1]]
+    head = after[:HEAD]
+    if "=" in head or '"' in head or ":" in head:
+        m = _KEYED.search(head)
+        if m is not None and (found := word(m[1])) is not None:
+            return found
+    return _shaped(before, head)
+
+
+def _shaped(before: str, head: str) -> str | None:
+    for part in (head, before) if before else (head,):
+        found = _tiers(part)
+        if found is not None:
+            return found
+    return None
+
+
+# One of these stands in every word above: a line without any is told by twelve substring tests, not ten patterns.
+_HINTS = (
+    "err", "war", "wrn", "inf", "deb", "dbg", "fat", "ftl", "crit", "crt", "fail", "note", "ntc", "notic", "pani",
+    "emerg", "alert", "trac", "trc", "seve", "fine", "verb", "vrb", "log", "success", "deprec", "config", "dbug",
+    "system", "eror",
+)  # fmt: skip
+
+
+def _tiers(part: str) -> str | None:
+    low = part.lower()
+    for hint in _HINTS:
+        if hint in low:
+            found = _by_word(part)
+            if found is not None:
+                return found
+            break
+    m = _LETTER_BRACKET.search(part) or _LOGCAT.search(part)
+    return LETTERS.get(next(group for group in m.groups() if group)) if m is not None else None
+
+
+def _by_word(part: str) -> str | None:
+    for pattern in (_LOGRUS, _MYSQL, _BRACKETED, _START, _LOWER_START, _SYSLOG_PAIR, _TAGGED, _DELIMITED, _BARE):
+        m = pattern.search(part)
+        if m is not None:
+            found = _word_in(m)
+            if found is not None:
+                return found
+    m = _MIXED.search(part)
+    return WORDS[m[1].lower()] if m is not None else None
+
+
+_PHP = {"notice": "notice", "warning": "warning", "deprecated": "warning", "fatal": "critical", "parse": "critical"}
+
+
+def _word_in(m: re.Match[str]) -> str | None:
+    text = next((group.lower() for group in m.groups() if group), "")
+    return _PHP.get(text) if m[0].lstrip().startswith("PHP ") else WORDS.get(text)
+
+
+def raised(message: str) -> str | None:
+    """The level of an uncaught exception or panic printed without any header; None for other text."""
+    if _TRACE.match(message):
+        return "critical" if message.startswith(("panic: ", "fatal error: ", "Segmentation")) else "error"
+    return "error" if _RAISED.match(message) else None

@@ -1,0 +1,62 @@
+"""What a log line becomes, and what is known of all logs at one moment. Records only; nothing here reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LEVELS = ("trace", "debug", "info", "notice", "warning", "error", "critical")
+RANK = {level: rank for rank, level in enumerate(LEVELS)}
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One line as it was understood.
+
+    `message` is cleaned and has secrets masked; `raw` is the untouched line (bytes as read, no newline) and must
+    pass `console.text` and `console.redact` before anybody sees it. `offset` is the line's first byte in its file.
+    """
+
+    at: float | None  # unix seconds told by the line; None when it tells none
+    level: str | None  # one of LEVELS
+    source: str
+    message: str
+    raw: bytes = b""
+    arrived: float = 0.0  # unix seconds when it was read; 0.0 when read back from disk
+    continuation: bool = False  # belongs to the record before it (a traceback's frames)
+    offset: int | None = None
+    seq: int | None = None  # place in the order of arrival; None when read back from disk
+
+
+@dataclass(frozen=True, slots=True)
+class InputStats:
+    """One input now. `estimated`: errors and warnings were extrapolated from a sample because of the rate."""
+
+    name: str
+    kind: str  # file, container, journal
+    lines: int  # since this console looked
+    lines_per_second: float
+    errors_per_minute: float  # error and critical, over the last 60 s
+    warnings_per_minute: float
+    estimated: bool
+    dropped: int  # lines never kept in memory because reading fell behind
+    fault: str  # "" when well: "no such file", "engine does not answer"
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogStats:
+    """The reading named "logs": what all inputs did lately."""
+
+    inputs: tuple[InputStats, ...]
+    lines_per_second: float
+    errors_per_minute: float
+    warnings_per_minute: float
+    estimated: bool
+    dropped: int
+    last_errors: tuple[LogRecord, ...]  # error and critical, oldest first, at most 20, masked
+    newest: float | None  # unix seconds at which the newest line arrived
+
+    @property
+    def faults(self) -> tuple[InputStats, ...]:
+        """Inputs that cannot be read now."""
+        return tuple(one for one in self.inputs if one.fault)

@@ -1,0 +1,141 @@
+"""The dashboard: host, containers, business and logs at a glance; one pane at a time on a small terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container as Box
+from textual.reactive import var
+from textual.widgets import Input
+
+from console.config import Limits
+from console.watch.containers import ContainersReading
+from console.watch.host import HostReading
+from console.watch.logs import LogHub, LogStats
+from console.watch.metrics import MetricsReading
+from console.watch.probes import ProbesReading
+from console.watch.readings import Readings
+from console.watch.source import Reading
+from screens.base import ConsoleScreen, bindings
+from widgets.business_pane import BusinessPane
+from widgets.containers_pane import ContainersPane
+from widgets.host_pane import HostPane
+from widgets.log_view import LogView
+
+PANES = ("host", "containers", "business", "logs")
+
+
+class Dashboard(ConsoleScreen):
+    """The first screen."""
+
+    NAME = "dashboard"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("dashboard")
+    AUTO_FOCUS = "#containers"
+    CSS = """
+    Dashboard #grid { layout: grid; grid-size: 2; grid-columns: 5fr 6fr; grid-rows: 3fr 2fr; grid-gutter: 0 1; }
+    Dashboard.-zoom #grid, Dashboard.-narrow #grid, Dashboard.-short #grid {
+        layout: vertical;
+    }
+    Dashboard.-zoom .pane, Dashboard.-narrow .pane, Dashboard.-short .pane { display: none; }
+    Dashboard.-zoom .pane.-front, Dashboard.-narrow .pane.-front, Dashboard.-short .pane.-front { display: block; }
+    Dashboard #grid { height: 1fr; }
+    Dashboard #filter { display: none; height: 1; border: none; padding: 0; }
+    Dashboard #filter.-open { display: block; }
+    """
+
+    host: var[Reading[HostReading]] = var(Reading())
+    containers: var[Reading[ContainersReading]] = var(Reading())
+    probes: var[Reading[ProbesReading]] = var(Reading())
+    metrics: var[Reading[MetricsReading]] = var(Reading())
+    logs: var[Reading[LogStats]] = var(Reading())
+    front: var[str] = var("containers")
+
+    def __init__(self, thresholds: Mapping[str, Limits], hub: LogHub) -> None:
+        super().__init__()
+        self._thresholds = thresholds
+        self._hub = hub
+
+    def content(self) -> ComposeResult:
+        with Box(id="grid"):
+            yield HostPane(self._thresholds, id="host").data_bind(Dashboard.now, reading=Dashboard.host)
+            yield ContainersPane(id="containers").data_bind(Dashboard.now, reading=Dashboard.containers)
+            yield BusinessPane(id="business").data_bind(Dashboard.now, Dashboard.probes, reading=Dashboard.metrics)
+            yield LogView(self._hub, compact=True, id="logs")
+        yield Input(id="filter", placeholder="show only rows that contain …  Enter keeps, Esc clears", compact=True)
+
+    def on_mount(self) -> None:
+        for pane in PANES:
+            self.query_one(f"#{pane}").add_class("pane")
+        self._to_front(self.front)
+
+    def watch_readings(self, readings: Readings) -> None:
+        self.host = readings.host
+        self.containers = readings.containers
+        self.probes = readings.probes
+        self.metrics = readings.metrics
+        self.logs = readings.logs
+
+    def on_descendant_focus(self) -> None:
+        if self.focused is not None and self.focused.id in PANES:
+            self._to_front(self.focused.id)
+
+    def _to_front(self, pane: str) -> None:
+        self.front = pane
+        for name in PANES:
+            self.query_one(f"#{name}").set_class(name == pane, "-front")
+
+    def _go(self, pane: str) -> None:
+        # A hidden widget cannot take the focus, so it comes to the front first.
+        self._to_front(pane)
+        self.query_one(f"#{pane}").focus()
+
+    def do_pane_host(self) -> None:
+        self._go("host")
+
+    def do_pane_containers(self) -> None:
+        self._go("containers")
+
+    def do_pane_business(self) -> None:
+        self._go("business")
+
+    def do_pane_logs(self) -> None:
+        self._go("logs")
+
+    def do_pane_zoom(self) -> None:
+        self.toggle_class("-zoom")
+
+    def do_list_sort(self) -> None:
+        self.query_one(ContainersPane).next_sort()
+
+    def do_list_open(self) -> None:
+        self.query_one(ContainersPane).open_selected()
+
+    def do_list_filter(self) -> None:
+        self._go("containers")
+        box = self.query_one("#filter", Input)
+        box.add_class("-open")
+        box.value = self.query_one(ContainersPane).needle
+        box.focus()
+
+    def do_app_back(self) -> None:
+        box = self.query_one("#filter", Input)
+        if box.has_class("-open"):
+            box.value = ""
+            self._close_filter()
+        elif self.query_one(ContainersPane).needle:
+            self.query_one(ContainersPane).needle = ""
+        else:
+            self.remove_class("-zoom")
+
+    def _close_filter(self) -> None:
+        self.query_one("#filter").remove_class("-open")
+        self._go("containers")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self.query_one(ContainersPane).needle = event.value
+
+    def on_input_submitted(self) -> None:
+        self._close_filter()

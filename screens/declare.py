@@ -1,0 +1,229 @@
+"""Declare an incident: a title, the severity wizard answered beforehand by evidence, a commander."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from console.incident.levels import LEVELS
+from console.incident.severity import Decision, Evidence, Question, decide, questions, wizard_record
+from screens.dialogs import Ask
+from widgets.choice import ChoiceList, Row
+from widgets.lines import Line, Span, fit, line
+from widgets.note import Note
+
+_TONE = {1: "bad", 2: "bad", 3: "warn", 4: "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a person declared. `wizard` keeps answers, what was proposed, and why it was overridden."""
+
+    title: str
+    severity: int
+    commander: str
+    playbook: str
+    wizard: dict[str, Any]
+
+
+class Declare(ModalScreen[Declaration | None]):
+    """Answers a `Declaration`, or None."""
+
+    CSS = """
+    Declare { align: center middle; }
+    Declare #box {
+        width: 100%; max-width: 104; height: auto; max-height: 100%; padding: 0 1;
+        border: round $error; background: $surface;
+    }
+    Declare Input { border: none; height: 1; padding: 0; background: $panel; }
+    Declare ChoiceList { height: 11; margin-top: 1; }
+    Declare Note { height: 1; }
+    Declare #decision { height: 2; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "no", "cancel", show=False)]
+
+    def __init__(self, evidence: Evidence, title: str, me: str) -> None:
+        super().__init__()
+        self._evidence = evidence
+        self._suggested_title = title
+        self._commander = me
+        self._questions = questions(evidence)
+        self._answers = {q.id: q.suggested for q in self._questions if q.suggested}
+        self._chosen: int | None = None  # a severity other than the proposed one
+        self._reason = ""
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="box"):
+            yield Note([line(Span("Declare an incident", "strong"), Span("  what do users see?", "dim"))])
+            yield Input(self._suggested_title, placeholder="in a few words, as users see it", compact=True, id="title")
+            yield WizardList(id="wizard")
+            yield Note(id="decision")
+            yield Note(
+                [
+                    line(
+                        Span("Enter", "key"), Span(" next answer  ", "dim"), Span("1-4", "key"), Span(" severity  ", "dim"),
+                        Span("D", "key"), Span(" declares  ", "dim"), Span("Tab", "key"), Span(" title  ", "dim"),
+                        Span("Esc", "key"), Span(" leaves", "dim"),
+                    )
+                ]
+            )  # fmt: skip
+
+    def on_mount(self) -> None:
+        for note in self.query(Note):
+            note.can_focus = False
+        self.query_one("#title", Input).focus()
+        self._show()
+
+    def on_resize(self) -> None:
+        self._show()
+
+    @property
+    def decision(self) -> Decision:
+        return decide(self._answers, self._evidence)
+
+    @property
+    def severity(self) -> int:
+        return self._chosen or self.decision.severity
+
+    def _show(self) -> None:
+        width = self.query_one(WizardList).size.width or 76
+        rows = [Row(q.id, self._question_line(q, width)) for q in self._questions]
+        rows.append(Row("commander", line(fit("Commander", 50), Span(self._commander or "nobody yet", "strong"))))
+        rows.append(Row("", line()))
+        level = LEVELS[self.severity]
+        rows.append(
+            Row(
+                "declare",
+                line(
+                    Span(f" Declare {level.label} ", _TONE[self.severity]),
+                    Span(f" {level.name}: {level.meaning}", "dim"),
+                ),
+            )
+        )
+        self.query_one(WizardList).rows = rows
+        decision = self.decision
+        words = f"{decision.label} proposed: {decision.clause}"
+        override = f"you chose SEV-{self._chosen}: {self._reason}" if self._chosen else ""
+        self.query_one("#decision", Note).lines = (
+            line(Span(words, _TONE[decision.severity])),
+            line(Span(override, "warn")),
+        )
+
+    def _question_line(self, question: Question, width: int) -> Line:
+        answer = self._answers.get(question.id, "unsure")
+        words = dict(question.options).get(answer, answer)
+        ask = max(24, min(64, width - 34))
+        by = f"  {question.why}" if question.suggested and answer == question.suggested else ""
+        unsure = answer == "unsure"
+        return line(fit(question.text, ask), Span(f" {words}", "unknown" if unsure else "strong"), Span(by, "dim"))
+
+    def on_input_submitted(self) -> None:
+        wizard = self.query_one(WizardList)
+        wizard.focus()
+        unanswered = [q.id for q in self._questions if q.id not in self._answers]
+        wizard.selected = unanswered[0] if unanswered else "declare"
+
+    async def on_wizard_list_entered(self, message: WizardList.Entered) -> None:
+        match message.key:
+            case "declare":
+                self._declare()
+            case "commander":
+                self.run_worker(self._ask_commander(), group="ask", exclusive=True)
+            case key:
+                self._next_answer(key, message.step)
+
+    def _next_answer(self, key: str, step: int) -> None:
+        question = next(q for q in self._questions if q.id == key)
+        values = [value for value, _ in question.options]
+        at = values.index(self._answers.get(key, "unsure"))
+        self._answers[key] = values[(at + step) % len(values)]
+        self._show()
+
+    async def _ask_commander(self) -> None:
+        who = await self.app.push_screen_wait(
+            Ask("Who commands?", "empty: nobody yet", self._commander, required=False)
+        )
+        if who is not None:
+            self._commander = who
+            self._show()
+
+    def on_wizard_list_severity(self, message: WizardList.Severity) -> None:
+        self.run_worker(self._choose(message.severity), group="ask", exclusive=True)
+
+    async def _choose(self, severity: int) -> None:
+        if severity == self.decision.severity:
+            self._chosen, self._reason = None, ""
+        else:
+            ask = Ask(f"Why SEV-{severity} and not {self.decision.label}?", "It is kept with the declaration.")
+            reason = await self.app.push_screen_wait(ask)
+            if reason is None:
+                return
+            self._chosen, self._reason = severity, reason
+        self._show()
+
+    def on_wizard_list_declared(self) -> None:
+        self._declare()
+
+    def _declare(self) -> None:
+        title = self.query_one("#title", Input).value.strip()
+        if not title:
+            self.query_one("#title", Input).focus()
+            return
+        decision = self.decision
+        record = wizard_record(decision, self._answers, self._evidence, self.severity, self._reason)
+        self.dismiss(Declaration(title, self.severity, self._commander, decision.playbook, record))
+
+    def action_no(self) -> None:
+        self.dismiss(None)
+
+
+class WizardList(ChoiceList):
+    """The questions; Enter and the arrows change an answer, digits choose a severity."""
+
+    class Entered(ChoiceList.Selected):
+        """A row was entered; `step` is the direction of the change."""
+
+        def __init__(self, key: str, step: int = 1) -> None:
+            super().__init__(key)
+            self.step = step
+
+    class Severity(ChoiceList.Selected):
+        """A severity was typed."""
+
+        def __init__(self, severity: int) -> None:
+            super().__init__(str(severity))
+            self.severity = severity
+
+    class Declared(ChoiceList.Selected):
+        """`D` was typed."""
+
+    def key_enter(self) -> None:
+        self.post_message(self.Entered(self.selected))
+
+    def key_right(self) -> None:
+        self.post_message(self.Entered(self.selected))
+
+    def key_left(self) -> None:
+        if self.selected != "declare":
+            self.post_message(self.Entered(self.selected, -1))
+
+    def key_upper_d(self) -> None:
+        self.post_message(self.Declared(self.selected))
+
+    def key_1(self) -> None:
+        self.post_message(self.Severity(1))
+
+    def key_2(self) -> None:
+        self.post_message(self.Severity(2))
+
+    def key_3(self) -> None:
+        self.post_message(self.Severity(3))
+
+    def key_4(self) -> None:
+        self.post_message(self.Severity(4))

@@ -1,0 +1,236 @@
+"""Small questions over a screen: a line of text, a choice, a typed confirmation, something to read.
+
+No default is yes: Esc always means no, and Enter on nothing means no.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.events import Key
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from widgets.choice import ChoiceList, Row
+from widgets.lines import Line, Span, line
+from widgets.note import Note
+
+_ARM_SECONDS = 0.6  # a key still held down from the screen below must not confirm
+
+_CSS = """
+{name} {{ align: center middle; }}
+{name} #box {{
+    width: 100%; max-width: 100; height: auto; max-height: 100%; padding: 0 1;
+    border: round $accent; background: $surface;
+}}
+{name} Note {{ width: 100%; }}
+{name} Input {{ margin-top: 1; border: none; height: 1; padding: 0; background: $panel; }}
+"""
+
+
+class Ask(ModalScreen[str | None]):
+    """One line of text, or None."""
+
+    CSS = _CSS.format(name="Ask")
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "no", "cancel", show=False)]
+
+    def __init__(self, title: str, hint: str = "", value: str = "", *, required: bool = True) -> None:
+        super().__init__()
+        self._title = title
+        self._hint = hint
+        self._value = value
+        self._required = required
+
+    def compose(self) -> ComposeResult:
+        lines = [line(Span(self._title, "strong"))] + ([line(Span(self._hint, "dim"))] if self._hint else [])
+        with Vertical(id="box"):
+            note = Note(lines)
+            note.styles.height = len(lines)
+            note.can_focus = False
+            yield note
+            yield Input(self._value, compact=True)
+            keys = Note(
+                [
+                    line(
+                        Span("Enter", "key"),
+                        Span(" writes it   ", "dim"),
+                        Span("Esc", "key"),
+                        Span(" leaves", "dim"),
+                    )
+                ]
+            )
+            keys.styles.height = 1
+            keys.can_focus = False
+            yield keys
+
+    def on_mount(self) -> None:
+        self.query_one(Input).focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        text = event.value.strip()
+        if text or not self._required:
+            self.dismiss(text)
+
+    def action_no(self) -> None:
+        self.dismiss(None)
+
+
+class Choose(ModalScreen[str | None]):
+    """One of several options (key, lines), or None."""
+
+    CSS = _CSS.format(name="Choose")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "no", "cancel", show=False),
+        Binding("enter", "yes", "choose", show=False),
+    ]
+
+    def __init__(self, title: str, options: Sequence[tuple[str, Line]], selected: str = "", hint: str = "") -> None:
+        super().__init__()
+        self._title = title
+        self._options = [Row(key, spans) for key, spans in options]
+        self._selected = selected
+        self._hint = hint
+
+    def compose(self) -> ComposeResult:
+        lines = [line(Span(self._title, "strong"))] + ([line(Span(self._hint, "dim"))] if self._hint else [])
+        with Vertical(id="box"):
+            note = Note(lines)
+            note.styles.height = len(lines) + 1
+            note.can_focus = False
+            yield note
+            choices = ChoiceList()
+            choices.styles.height = len(self._options)
+            choices.styles.max_height = 14
+            yield choices
+            keys = Note(
+                [
+                    line(),
+                    line(
+                        Span("Enter", "key"),
+                        Span(" chooses   ", "dim"),
+                        Span("Esc", "key"),
+                        Span(" leaves", "dim"),
+                    ),
+                ]
+            )
+            keys.styles.height = 2
+            keys.can_focus = False
+            yield keys
+
+    def on_mount(self) -> None:
+        choices = self.query_one(ChoiceList)
+        choices.rows = self._options
+        if self._selected:
+            choices.selected = self._selected
+        choices.focus()
+
+    def action_yes(self) -> None:
+        self.dismiss(self.query_one(ChoiceList).selected or None)
+
+    def action_no(self) -> None:
+        self.dismiss(None)
+
+
+class Confirm(ModalScreen[str | None]):
+    """A change of the host, shown whole before it is made.
+
+    With `word` the person types it; without, one `key` runs it. Answers what was typed (or the key), else None.
+    """
+
+    CSS = _CSS.format(name="Confirm") + "\nConfirm #box { border: round $warning; }\n"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "no", "cancel", show=False)]
+
+    def __init__(self, lines: Sequence[Line], *, word: str = "", key: str = "") -> None:
+        super().__init__()
+        self._lines = list(lines)
+        self._word = word
+        self._key = key
+        self._armed_at = 0.0
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="box"):
+            note = Note(self._lines)
+            note.styles.height = len(self._lines)
+            note.styles.max_height = 16
+            yield note
+            if self._word:
+                ask = line(
+                    "type ",
+                    Span(self._word, "strong"),
+                    " to run it; ",
+                    Span("Esc", "key"),
+                    " or an empty line leaves",
+                )
+            else:
+                ask = line(
+                    "press ",
+                    Span(self._key, "key"),
+                    " to run it; ",
+                    Span("Esc", "key"),
+                    " or ",
+                    Span("Enter", "key"),
+                    " leaves",
+                )
+            question = Note([line(), ask])
+            question.styles.height = 2
+            question.can_focus = False
+            yield question
+            if self._word:
+                yield Input(compact=True)
+
+    def on_mount(self) -> None:
+        self._armed_at = time.monotonic() + _ARM_SECONDS
+        if self._word:
+            self.query_one(Input).focus()
+        else:
+            self.query_one(Note).focus()
+
+    def on_key(self, event: Key) -> None:
+        if self._word:
+            return
+        if event.key == "enter":
+            self.dismiss(None)
+        elif event.character == self._key and time.monotonic() >= self._armed_at:
+            self.dismiss(self._key)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        typed = event.value.strip()
+        if not typed:
+            self.dismiss(None)
+        elif typed == self._word:
+            self.dismiss(typed)
+        else:
+            event.input.value = ""
+            event.input.placeholder = f"that was not “{self._word}”: nothing was done"
+
+    def action_no(self) -> None:
+        self.dismiss(None)
+
+
+class Read(ModalScreen[None]):
+    """Something to read; any of Esc, Enter, q closes it."""
+
+    CSS = _CSS.format(name="Read") + "\nRead #box { max-width: 110; }\n"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q,question_mark,i", "close", "close", show=False)]
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        super().__init__()
+        self._lines = list(lines)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="box"):
+            note = Note(self._lines)
+            note.styles.height = max(1, len(self._lines))
+            note.styles.max_height = "90vh"
+            yield note
+
+    def on_mount(self) -> None:
+        self.query_one(Note).focus()
+
+    def action_close(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,42 @@
+"""Why: every finding with its evidence, what it explains, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from console.checks.check import Finding, Status
+from widgets.lines import Line, Span, line
+from widgets.marks import BAD, OK, UNKNOWN, WARN, mark
+from widgets.pane import wrap
+
+_MARK = {Status.FAIL: BAD, Status.WARN: WARN, Status.OK: OK}
+
+
+def finding_lines(findings: Sequence[Finding] | None, width: int) -> list[Line]:
+    """Causes first, their symptoms beneath, then what to do."""
+    if not findings:
+        what = "Nothing has been read yet." if findings is None else "Nothing wrong was found in what is watched."
+        return [
+            line(Span(what, "strong")),
+            line(),
+            line(Span("Watched: host, containers, probes, metrics, logs.", "dim")),
+        ]
+    lines: list[Line] = []
+    for finding in findings:
+        symptom = bool(finding.cause)
+        head = _MARK.get(finding.status, UNKNOWN)
+        words = wrap(finding.summary, width - 6)
+        indent = "    " if symptom else ""
+        lines.append(line(indent, mark(head), Span(f" {words[0]}", "dim" if symptom else "strong")))
+        lines += [line(f"{indent}  {text}") for text in words[1:]]
+        if symptom:
+            continue
+        for fact in finding.evidence:
+            lines += [line(Span(f"    {text}", "dim")) for text in wrap(fact, width - 6)]
+        for suggestion in finding.suggestions:
+            lines.append(
+                line("  → ", Span(suggestion.title, "key"), Span(f"  ({suggestion.confidence:.0%} sure)", "dim"))
+            )
+            lines += [line(f"    {text}") for text in wrap(suggestion.why, width - 6)]
+        lines.append(line())
+    return lines

@@ -1,0 +1,175 @@
+"""The incident: checklist on the left, live timeline on the right; two tabs on a small terminal."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container as Box
+
+from console.errors import SevdeckError
+from console.incident.records import Incident
+from screens.base import ConsoleScreen, bindings
+from screens.dialogs import Ask, Choose, Read
+from screens.incident_acts import IncidentActs
+from screens.seat import Seat
+from screens.steps import StepActs
+from widgets.checklist import Checklist
+from widgets.format import bytes_text
+from widgets.lines import Line, Span, line
+from widgets.pane import wrap
+from widgets.timeline import Timeline
+
+
+class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
+    """The incident that the desk follows."""
+
+    NAME = "incident"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("incident")
+    CSS = """
+    IncidentScreen #both { layout: horizontal; height: 1fr; }
+    IncidentScreen #checklist { width: 5fr; margin-right: 1; }
+    IncidentScreen #timeline { width: 6fr; }
+    IncidentScreen.-narrow .side { display: none; }
+    IncidentScreen.-narrow .side.-front { display: block; width: 1fr; margin: 0; }
+    """
+
+    def __init__(self, seat: Seat) -> None:
+        super().__init__()
+        self.seat = seat
+
+    def content(self) -> ComposeResult:
+        with Box(id="both"):
+            yield Checklist(id="checklist", classes="side -front").data_bind(ConsoleScreen.now)
+            yield Timeline(id="timeline", classes="side")
+
+    def on_mount(self) -> None:
+        self.query_one(Checklist).focus()
+        self.watch_incident(self.incident)
+
+    def watch_incident(self, incident: Incident | None) -> None:
+        if not self.is_mounted:
+            return
+        self.query_one(Checklist).runs = incident.runs if incident else ()
+        timeline = self.query_one(Timeline)
+        timeline.entries = incident.timeline if incident else ()
+        timeline.saved = self.seat.desk.unsaved or (f"● {len(incident.timeline)} saved" if incident else "")
+
+    # -- moving
+
+    def do_incident_pane(self) -> None:
+        to = Timeline if isinstance(self.focused, Checklist) else Checklist
+        for side in (Checklist, Timeline):
+            self.query_one(side).set_class(side is to, "-front")
+        self.query_one(to).focus()
+
+    def do_timeline_filter(self) -> None:
+        self.query_one(Timeline).next_filter()
+
+    @work(group="ask", exclusive=True)
+    async def do_timeline_search(self) -> None:
+        timeline = self.query_one(Timeline)
+        words = await self.app.push_screen_wait(
+            Ask(
+                "Show only events that contain",
+                "all words must occur; empty shows all",
+                timeline.needle,
+                required=False,
+            )
+        )
+        if words is not None:
+            timeline.needle = words
+
+    def do_step_run(self) -> None:
+        """Enter: on the timeline the event in full, on the checklist the step."""
+        if isinstance(self.focused, Timeline):
+            self._read_entry()
+        else:
+            self.open_step()
+
+    def _read_entry(self) -> None:
+        entry = self.query_one(Timeline).current()
+        if entry is None:
+            return
+        zone = time.localtime(entry.at)
+        who = f"{entry.actor} on {entry.host}" + ("  (automatic)" if entry.automatic else "")
+        width = min(100, self.size.width - 8)
+        lines: list[Line] = [
+            line(Span(time.strftime("%Y-%m-%d %H:%M:%S %Z", zone), "strong"), f"  #{entry.seq}  {entry.kind}"),
+            line(Span(who, "dim")),
+            line(),
+            *[line(text) for text in wrap(entry.summary, width)],
+        ]
+        if entry.amended:
+            lines += [
+                line(),
+                line(Span(f"corrected {entry.amended}", "warn")),
+                line(Span(f"before: {entry.original}", "dim")),
+            ]
+        lines += [line(Span(f"“{remark}”")) for remark in entry.remarks]
+        lines.append(line())
+        for key, value in entry.data.items():
+            lines += [line(Span(text, "dim")) for text in wrap(f"{key}: {value}", width)[:12]]
+        lines.append(line(Span(f"hash {entry.hash[:16]}", "dim")))
+        self.app.push_screen(Read(lines))
+
+    @work(group="ask", exclusive=True)
+    async def do_incident_switch(self) -> None:
+        listed = await self.seat.engine.call(self.seat.desk.store.list)
+        if not listed:
+            self.notify("No incident has been declared here yet: D declares one.", markup=False)
+            return
+        options = [
+            (i.id, line(f"{i.id}  SEV-{i.severity}  ", Span(f"{i.status:<11}", "warn" if i.open else "dim"), i.title))
+            for i in listed[:200]
+        ]
+        chosen = await self.app.push_screen_wait(Choose("Which incident?", options))
+        if chosen:
+            await self.seat.desk.follow(chosen)
+
+    # -- after
+
+    @work(group="ask", exclusive=True)
+    async def do_incident_export(self) -> None:
+        formats = [("html", line("HTML, one file with charts")), ("md", line("Markdown")), ("json", line("JSON"))]
+        chosen = await self.app.push_screen_wait(Choose("Write the post-mortem as", formats))
+        if chosen is None or self.incident is None:
+            return
+        path = await self._export(chosen)
+        if path:
+            self.notify(f"Written: {path}", timeout=10, markup=False)
+
+    async def _export(self, format: str) -> str:
+        from console.tell import postmortem
+
+        if self.incident is None:
+            return ""
+        try:
+            await self.seat.desk.freeze("export")
+            directory = self.seat.desk.store.directory(self.incident.id)
+            path = await self.seat.engine.call(lambda: postmortem.export(directory, format))
+        except SevdeckError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return ""
+        return f"{path} ({bytes_text(path.stat().st_size)})"
+
+    @work(group="ask", exclusive=True)
+    async def do_incident_edit(self) -> None:
+        """The Markdown export in the person's editor; the console waits beneath it."""
+        import os
+        import shlex
+        import subprocess
+
+        written = await self._export("md")
+        if not written:
+            return
+        path = written.rsplit(" (", 1)[0]
+        editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+        with self.app.suspend():
+            try:
+                subprocess.run([*editor, path], check=False)
+            except OSError as error:
+                self.notify(f"{editor[0]} could not be started: {error.strerror}. Set $EDITOR", markup=False)

@@ -1,0 +1,1 @@
+"""The shop that the lab breaks: runs in containers only."""

@@ -1,0 +1,124 @@
+"""A list of lines of which one is selected: options of a dialog, steps of a checklist, events of a timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from textual.message import Message
+from textual.reactive import var
+
+from widgets.lines import Line, LinePane, Span
+
+
+class Row(NamedTuple):
+    """One line of the list. Rows without a `key` are headings and cannot be selected."""
+
+    key: str
+    spans: Line
+
+
+def highlighted(spans: Line) -> Line:
+    """The line as the selected one."""
+    return tuple(Span(s.text, "cursor") for s in spans)
+
+
+class ChoiceList(LinePane, can_focus=True):
+    """Shows rows and keeps one selected; the selection stays with its key when rows come and go."""
+
+    rows: var[Sequence[Row]] = var(())
+    selected: var[str] = var("")
+    top: var[int] = var(0)
+
+    class Selected(Message):
+        """Another row was selected by a person."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
+
+    def watch_rows(self) -> None:
+        keys = self.keys()
+        if keys and self.selected not in keys:
+            self.selected = self.fallback(keys)
+        self.show_selected()
+        self.redraw()
+
+    def watch_selected(self) -> None:
+        self.show_selected()
+        self.redraw()
+
+    def watch_top(self) -> None:
+        self.redraw()
+
+    def on_resize(self) -> None:
+        self.show_selected()
+        super().on_resize()
+
+    def keys(self) -> list[str]:
+        return [row.key for row in self.rows if row.key]
+
+    def fallback(self, keys: Sequence[str]) -> str:
+        """The row to select when the selected one is gone or there was none."""
+        return keys[0]
+
+    def heading(self, width: int) -> Sequence[Line]:
+        """Lines above the list that do not scroll."""
+        return ()
+
+    def room(self) -> int:
+        return max(1, self.size.height - len(self.heading(self.size.width)))
+
+    def show_selected(self) -> None:
+        """Scroll so that the selection is on the screen."""
+        at = next((n for n, row in enumerate(self.rows) if row.key == self.selected), None)
+        room = self.room()
+        if at is None:
+            self.top = max(0, min(self.top, len(self.rows) - room))
+        elif at < self.top:
+            self.top = max(0, at - 1 if at and not self.rows[at - 1].key else at)
+        elif at >= self.top + room:
+            self.top = at - room + 1
+
+    def view(self, width: int, height: int) -> Sequence[Line]:
+        head = list(self.heading(width))
+        shown = self.rows[self.top : self.top + height - len(head)]
+        body = [highlighted(r.spans) if r.key and r.key == self.selected and self.has_focus else r.spans for r in shown]
+        return head + body
+
+    def move(self, rows: int) -> None:
+        keys = self.keys()
+        if keys:
+            at = keys.index(self.selected) if self.selected in keys else 0
+            self.selected = keys[max(0, min(len(keys) - 1, at + rows))]
+            self.post_message(self.Selected(self.selected))
+
+    def key_down(self) -> None:
+        self.move(1)
+
+    def key_up(self) -> None:
+        self.move(-1)
+
+    def key_j(self) -> None:
+        self.move(1)
+
+    def key_k(self) -> None:
+        self.move(-1)
+
+    def key_pagedown(self) -> None:
+        self.move(max(1, self.room() - 1))
+
+    def key_pageup(self) -> None:
+        self.move(-max(1, self.room() - 1))
+
+    def key_home(self) -> None:
+        self.move(-len(self.rows))
+
+    def key_end(self) -> None:
+        self.move(len(self.rows))
+
+    def on_mouse_scroll_down(self) -> None:
+        self.move(1)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.move(-1)

@@ -1,0 +1,56 @@
+"""A block of toned lines that is scrolled, not edited: plans, explanations, help."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.reactive import var
+
+from widgets.lines import Line, LinePane
+
+
+class Note(LinePane, can_focus=True):
+    """Shows lines; scrolls when there are more than fit."""
+
+    lines: var[Sequence[Line]] = var(())
+    top: var[int] = var(0)
+
+    def __init__(self, lines: Sequence[Line] = (), *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.set_reactive(Note.lines, tuple(lines))
+
+    def watch_lines(self) -> None:
+        self.redraw()
+
+    def watch_top(self) -> None:
+        self.redraw()
+
+    def view(self, width: int, height: int) -> Sequence[Line]:
+        return self.lines[self.top : self.top + height]
+
+    def scroll_lines(self, rows: int) -> None:
+        self.top = max(0, min(self.top + rows, len(self.lines) - self.size.height))
+
+    def key_down(self) -> None:
+        self.scroll_lines(1)
+
+    def key_up(self) -> None:
+        self.scroll_lines(-1)
+
+    def key_j(self) -> None:
+        self.scroll_lines(1)
+
+    def key_k(self) -> None:
+        self.scroll_lines(-1)
+
+    def key_pagedown(self) -> None:
+        self.scroll_lines(max(1, self.size.height - 1))
+
+    def key_pageup(self) -> None:
+        self.scroll_lines(-max(1, self.size.height - 1))
+
+    def on_mouse_scroll_down(self) -> None:
+        self.scroll_lines(1)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.scroll_lines(-1)

@@ -1,0 +1,117 @@
+"""The timeline of an incident: one line an event, dates as headings, newest last and followed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from textual.reactive import var
+
+from console.incident.records import Entry
+from widgets.choice import ChoiceList, Row
+from widgets.format import time_text
+from widgets.lines import Line, Span, between, crop, line
+
+FILTERS = ("all", "people", "automatic", "pinned")
+
+
+def _mark(entry: Entry) -> Span:
+    if entry.kind.startswith("recovery"):
+        return Span("▶", "key")
+    if entry.automatic:
+        return Span("⚙", "bad" if entry.data.get("bad") is True else "dim")
+    return Span("☻", "ok" if entry.kind == "declared" else "")
+
+
+def entry_line(entry: Entry) -> Line:
+    """One event: time, who or what, words; pinned, corrected and remarked marks."""
+    who = "" if entry.automatic and entry.kind == "fact" else f"{entry.actor} "
+    marks = ("◆ " if entry.pinned else "") + ("corrected " if entry.amended else "")
+    return line(
+        Span(f"{time_text(entry.at)} ", "dim"),
+        _mark(entry),
+        Span(f" {who}", "key" if who else ""),
+        Span(marks, "warn"),
+        entry.summary,
+        Span(f"  “{entry.remarks[-1]}”" if entry.remarks else "", "dim"),
+    )
+
+
+def matches(entry: Entry, filter: str, needle: str) -> bool:
+    """Whether an event is shown."""
+    if filter == "people" and entry.automatic:
+        return False
+    if filter == "automatic" and not entry.automatic:
+        return False
+    if filter == "pinned" and not entry.pinned:
+        return False
+    text = f"{entry.summary} {entry.actor} {entry.kind} {' '.join(entry.remarks)}".lower()
+    return all(word in text for word in needle.lower().split())
+
+
+def timeline_rows(entries: Sequence[Entry], width: int) -> list[Row]:
+    """Events with a heading for each day, in this host's zone."""
+    rows: list[Row] = []
+    day = ""
+    for entry in entries:
+        zone = time.localtime(entry.at)
+        today = time.strftime("%a %d %b %Y (%Z)", zone)
+        if today != day:
+            day = today
+            rows.append(Row("", line(Span(day, "dim"))))
+        rows.append(Row(entry.id, crop(entry_line(entry), width)))
+    return rows
+
+
+class Timeline(ChoiceList):
+    """Shows the entries of the incident that pass the filter."""
+
+    entries: var[Sequence[Entry]] = var(())
+    filter: var[str] = var("all")
+    needle: var[str] = var("")
+    saved: var[str] = var("")  # where the entries are safe, in words
+    follow: var[bool] = var(True)
+
+    def watch_entries(self) -> None:
+        self.refill()
+
+    def watch_filter(self) -> None:
+        self.refill()
+
+    def watch_needle(self) -> None:
+        self.refill()
+
+    def watch_saved(self) -> None:
+        self.redraw()
+
+    def on_resize(self) -> None:
+        self.refill()
+        super().on_resize()
+
+    def refill(self) -> None:
+        if not self.size.width:
+            return
+        found = [e for e in self.entries if matches(e, self.filter, self.needle)]
+        self.rows = tuple(timeline_rows(found, self.size.width))
+        if self.follow and (keys := self.keys()):
+            self.selected = keys[-1]
+
+    def move(self, rows: int) -> None:
+        super().move(rows)
+        keys = self.keys()
+        self.follow = not keys or self.selected == keys[-1]
+
+    def fallback(self, keys: Sequence[str]) -> str:
+        return keys[-1]
+
+    def heading(self, width: int) -> Sequence[Line]:
+        tone = "focus" if self.has_focus else "title"
+        shown = f"{self.filter}{f'  /{self.needle}' if self.needle else ''} · newest last "
+        left = line(Span("── ", tone), Span("Timeline ", "focus" if self.has_focus else "strong"), Span(shown, "dim"))
+        return [between(left, line(Span(f" {self.saved} ──", "dim")), width, "─", tone)]
+
+    def current(self) -> Entry | None:
+        return next((e for e in self.entries if e.id == self.selected), None)
+
+    def next_filter(self) -> None:
+        self.filter = FILTERS[(FILTERS.index(self.filter) + 1) % len(FILTERS)]
