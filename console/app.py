@@ -7,6 +7,7 @@ from `console.incident`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from typing import Any
 
 from textual import work
 from textual.app import App, SystemCommand
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
 from console import commands
 from console.checks.check import Finding
@@ -36,6 +37,8 @@ from screens.dashboard import Dashboard
 from screens.seat import Seat
 from screens.themes import OWN_THEMES, THEMES, terminal_theme, theme_name
 from widgets.containers_pane import ContainersPane
+
+_log = logging.getLogger(__name__)
 
 REFRESH_RATES = (1.0, 2.0, 5.0)  # seconds
 _JUDGE_EVERY = 0.25  # seconds at least between two judgements
@@ -63,6 +66,7 @@ class Sevdeck(App[int]):
         self._judging = False
         self._told: set[tuple[str, float]] = set()
         self._refresh_seconds = config.refresh
+        self.failure: Exception | None = None
         self._supervisor = Supervisor(live.sources, self._published)
         actor = Actor.current()
         desk = Desk(IncidentStore(data_dir, actor), config, self._incident_changed)
@@ -76,6 +80,7 @@ class Sevdeck(App[int]):
         for name in (signal.SIGHUP, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(name, self.exit, 0)
         self.push_screen(Dashboard(self._config.thresholds, self._live.hub))
+        self._live.hub.start()
         if self._refresh_seconds != 1.0:
             self._supervisor.set_every(self._refresh_seconds)
         self.set_interval(1.0, self._tick)
@@ -87,6 +92,14 @@ class Sevdeck(App[int]):
     async def on_unmount(self) -> None:
         await self._seat.desk.drain()
         await self._supervisor.close()
+        self._live.hub.close()
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A fault of ours: the details go to the log file, and one sentence to the person."""
+        if self.failure is None:
+            self.failure = error
+            _log.error("the console failed", exc_info=error)
+        self.exit(1)
 
     # -- what is known goes to the screen in front
 
@@ -116,6 +129,7 @@ class Sevdeck(App[int]):
             screen.now = float(int(now))
         incident = self._seat.desk.incident
         if incident is not None and incident.open:
+            self.run_worker(self._seat.desk.tick_by_evidence(self._findings or ()), group="evidence", exclusive=False)
             for timer in overdue(incident, now):
                 key = (timer.name, timer.due_at)
                 if key not in self._told and not timer.name.startswith("step:"):
@@ -149,7 +163,9 @@ class Sevdeck(App[int]):
         self._open(ContainerScreen(self._live.containers, message.container))
 
     def _open(self, screen: ConsoleScreen) -> None:
-        """One screen over the dashboard at a time: Esc always leads back to it."""
+        """One screen over the dashboard at a time: Esc always leads back to it. An open question comes first."""
+        if isinstance(self.screen, ModalScreen):
+            return
         while len(self.screen_stack) > 2:
             self.pop_screen()
         self.push_screen(screen)
@@ -259,10 +275,12 @@ class Sevdeck(App[int]):
         except SevdeckError as error:
             self.notify(str(error), severity="error", timeout=15, markup=False)
             return
-        self.do_incident_open()
-        screen = self.screen
-        if isinstance(screen, ConsoleScreen):
-            self.call_after_refresh(screen.action_command, "playbook.begin")
+        from screens.incident import IncidentScreen
+
+        if not isinstance(self.screen, IncidentScreen):
+            self.do_incident_open()
+        if isinstance(self.screen, IncidentScreen):
+            self.call_after_refresh(self.screen.action_command, "playbook.begin")
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         if isinstance(screen, ConsoleScreen):
@@ -286,4 +304,8 @@ def run(config: Config, data_dir: Path, note: str = "") -> int:
     if problems:
         raise InvalidFileError(problems)
     theme = theme_name(config.theme) if config.theme else terminal_theme(os.environ)
-    return Sevdeck(config, data_dir, LiveSources(config), theme, note=note).run() or 0
+    app = Sevdeck(config, data_dir, LiveSources(config), theme, note=note)
+    code = app.run() or 0
+    if app.failure is not None:
+        raise app.failure
+    return code

@@ -51,11 +51,11 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("app.theme", "T", "theme", "Next theme: dark, light, high-contrast, ansi.", _ANY),
     Command("app.dashboard", "h", "dashboard", "The dashboard.", ("container", "logs", "incident", "recovery")),
-    Command("incident.declare", "D", "declare", "Declare an incident.", _ANY, 20),
-    Command("incident.open", "I", "incident", "The incident: checklist and timeline.", _ANY, 21),
-    Command("recovery.open", "R", "recover", "What each recovery level would do now.", _ANY, 22),
+    Command("incident.declare", "D", "declare", "Declare an incident.", _ANY, 5),
+    Command("incident.open", "I", "incident", "The incident: checklist and timeline.", _ANY, 6),
+    Command("recovery.open", "R", "recover", "What each recovery level would do now.", _ANY, 7),
     Command("logs.open", "L", "logs", "Logs, full screen.", ("dashboard", "container", "incident", "recovery"), 23),
-    Command("finding.why", "i", "why", "Why the console says what it says: findings and their evidence.", _D, 19),
+    Command("finding.why", "i", "why", "Why the console says what it says: findings and their evidence.", _D, 11),
     Command("watch.pause", "space", "pause", "Stop refreshing; press again to go on.", _D + _C, 24),
     Command("watch.slower", "minus", "slower", "Refresh less often: 1, 2, 5 seconds.", _D + _C, 0, "-"),
     Command("watch.faster", "plus,equals_sign", "faster", "Refresh more often: 5, 2, 1 seconds.", _D + _C, 0, "+"),
@@ -64,9 +64,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("pane.containers", "2", "Containers", "Go to the containers pane.", _D, 2),
     Command("pane.business", "3", "Business", "Go to the business pane: metrics and probes.", _D, 3),
     Command("pane.logs", "4", "Logs", "Go to the log pane.", _D, 4),
-    Command("pane.zoom", "z", "zoom", "Give the pane the whole screen; press again to go back.", _D, 5),
-    Command("list.filter", "slash", "filter", "Show only rows that contain what you type.", _D, 6, "/"),
-    Command("list.sort", "s", "sort", "Next order: worst first, name, cpu, memory.", _D, 7),
+    Command("pane.zoom", "z", "zoom", "Give the pane the whole screen; press again to go back.", _D, 8),
+    Command("list.filter", "slash", "filter", "Show only rows that contain what you type.", _D, 9, "/"),
+    Command("list.sort", "s", "sort", "Next order: worst first, name, cpu, memory.", _D, 10),
     Command("list.open", "enter", "details", "Details of the selected container.", _D, 0, "Enter"),
     # incident
     Command("step.tick", "space", "tick", "Mark the selected step as done.", _I, 1),
@@ -116,6 +116,28 @@ COMMANDS: tuple[Command, ...] = (
     Command("recovery.refresh", "r", "refresh", "Look again and judge anew.", _R, 3),
     Command("recovery.attach", "a", "attach", "Follow a run that is under way or was the last.", _R, 4),
     Command("recovery.cancel", "x", "cancel", "Ask the running recovery to stop after its present step.", _R, 5),
+    # logs (also in the dashboard's log pane while it has the focus)
+    Command("log.follow", "f,end", "follow", "Go to the newest line and follow.", _L, 1),
+    Command("log.pause", "p", "pause", "Hold the view still; lines go on being read.", _L, 2),
+    Command("log.search", "slash", "search", "Search, also in what is only on disk.", _L, 3, "/"),
+    Command("log.next", "n", "older hit", "The next older hit.", _L, 4),
+    Command("log.previous", "N", "newer hit", "The next newer hit.", _L, 0),
+    Command("log.level", "l", "level", "Next lowest level shown.", _L, 8),
+    Command("log.source", "s", "source", "Next source, or all.", _L, 9),
+    Command("log.ask_source", "S", "source by name", "Show the source whose name you type.", _L, 0),
+    Command("log.text", "ampersand", "only with", "Show only lines that contain what you type.", _L, 10, "&"),
+    Command("log.time", "t", "time", "Jump to a time: 03:12, or -5m.", _L, 11),
+    Command("log.wrap", "w", "wrap", "Wrap long lines, or cut them.", _L, 12),
+    Command("log.copy", "y", "copy", "Copy the selected lines to the terminal's clipboard.", _L, 13),
+    Command("log.write", "W", "to file", "Write the selected lines to a file.", _L, 0),
+    Command("log.open", "enter", "whole line", "Read the selected line whole.", _L, 14, "Enter"),
+    Command("log.up", "up,k", "up", "One line up.", _L),
+    Command("log.down", "down,j", "down", "One line down.", _L),
+    Command("log.extend_up", "shift+up", "select up", "Select one more line upwards.", _L),
+    Command("log.extend_down", "shift+down", "select down", "Select one more line downwards.", _L),
+    Command("log.page_up", "pageup,ctrl+u", "page up", "One page up, into the file where there is one.", _L),
+    Command("log.page_down", "pagedown,ctrl+d", "page down", "One page down.", _L),
+    Command("log.oldest", "home,g", "oldest", "The oldest line.", _L),
     # container
     Command("container.logs", "l", "its logs", "Only this container's logs, full screen.", _C, 1),
     Command("container.refresh", "r", "refresh", "Read the details again.", _C, 2),
@@ -159,7 +181,12 @@ def keymap(keys: dict[str, str], file: str = "sevdeck.toml") -> tuple[dict[str, 
 
 def keys_markdown() -> str:
     """docs/keys.md: every command of every screen."""
-    out = ["# Keys", "", "Made from `console/commands.py` by `make docs`. Any key can be changed in `sevdeck.toml`:", ""]
+    out = [
+        "# Keys",
+        "",
+        "Made from `console/commands.py` by `make docs`. Any key can be changed in `sevdeck.toml`:",
+        "",
+    ]
     out += ["```toml", "[keys]", '"pane.zoom" = "f11"', "```", ""]
     out += ["Arrow keys, `j`/`k`, Page Up/Down, Home and End move in every list. The mouse is optional.", ""]
     for title, commands in [("Everywhere", [c for c in COMMANDS if not c.where])] + [

@@ -36,14 +36,17 @@ class ConsoleScreen(Screen[None]):
 
     NAME: ClassVar[str] = "dashboard"
     AUTO_FOCUS = ""
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
 
     readings: var[Readings] = var(Readings())
     findings: var[Sequence[Finding] | None] = var(None)
     incident: var[Incident | None] = var(None)
     unsaved: var[str] = var("")
     now: var[float] = var(0.0)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
 
     class Asked(Message):
         """A person asked for something that the application does, by command id."""

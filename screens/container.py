@@ -15,7 +15,7 @@ from widgets.lines import Line, Span, fit, line
 from widgets.note import Note
 
 if TYPE_CHECKING:
-    from console.watch.container_detail import ContainerDetail
+    from console.watch.container_records import ContainerDetail
     from console.watch.containers import Container, ContainersSource
 
 

@@ -186,6 +186,13 @@ class Declare(ModalScreen[Declaration | None]):
 class WizardList(ChoiceList):
     """The questions; Enter and the arrows change an answer, digits choose a severity."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,right", "enter(1)", show=False),
+        Binding("left", "enter(-1)", show=False),
+        Binding("D", "declare", show=False),
+        *[Binding(str(n), f"severity({n})", show=False) for n in (1, 2, 3, 4)],
+    ]
+
     class Entered(ChoiceList.Selected):
         """A row was entered; `step` is the direction of the change."""
 
@@ -203,27 +210,12 @@ class WizardList(ChoiceList):
     class Declared(ChoiceList.Selected):
         """`D` was typed."""
 
-    def key_enter(self) -> None:
-        self.post_message(self.Entered(self.selected))
+    def action_enter(self, step: int) -> None:
+        if step > 0 or self.selected != "declare":
+            self.post_message(self.Entered(self.selected, step))
 
-    def key_right(self) -> None:
-        self.post_message(self.Entered(self.selected))
-
-    def key_left(self) -> None:
-        if self.selected != "declare":
-            self.post_message(self.Entered(self.selected, -1))
-
-    def key_upper_d(self) -> None:
+    def action_declare(self) -> None:
         self.post_message(self.Declared(self.selected))
 
-    def key_1(self) -> None:
-        self.post_message(self.Severity(1))
-
-    def key_2(self) -> None:
-        self.post_message(self.Severity(2))
-
-    def key_3(self) -> None:
-        self.post_message(self.Severity(3))
-
-    def key_4(self) -> None:
-        self.post_message(self.Severity(4))
+    def action_severity(self, severity: int) -> None:
+        self.post_message(self.Severity(severity))

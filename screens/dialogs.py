@@ -36,6 +36,7 @@ _CSS = """
 class Ask(ModalScreen[str | None]):
     """One line of text, or None."""
 
+    AUTO_FOCUS = "Input"
     CSS = _CSS.format(name="Ask")
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "no", "cancel", show=False)]
 
@@ -67,9 +68,6 @@ class Ask(ModalScreen[str | None]):
             keys.styles.height = 1
             keys.can_focus = False
             yield keys
-
-    def on_mount(self) -> None:
-        self.query_one(Input).focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         text = event.value.strip()
@@ -193,6 +191,7 @@ class Confirm(ModalScreen[str | None]):
     def on_key(self, event: Key) -> None:
         if self._word:
             return
+        event.stop()
         if event.key == "enter":
             self.dismiss(None)
         elif event.character == self._key and time.monotonic() >= self._armed_at:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
 import time
+from pathlib import Path
 from typing import ClassVar
 
 from textual import work
@@ -22,6 +26,12 @@ from widgets.format import bytes_text
 from widgets.lines import Line, Span, line
 from widgets.pane import wrap
 from widgets.timeline import Timeline
+
+
+def edit(path: Path) -> None:
+    """Open a file in the person's editor and wait for its end. Raises OSError when it cannot be started."""
+    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    subprocess.run([*editor, str(path)], check=False)
 
 
 class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
@@ -140,36 +150,30 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
             return
         path = await self._export(chosen)
         if path:
-            self.notify(f"Written: {path}", timeout=10, markup=False)
+            size = bytes_text(path.stat().st_size)
+            self.notify(f"Written: {path} ({size})", timeout=10, markup=False)
 
-    async def _export(self, format: str) -> str:
+    async def _export(self, format: str) -> Path | None:
         from console.tell import postmortem
 
         if self.incident is None:
-            return ""
+            return None
         try:
             await self.seat.desk.freeze("export")
             directory = self.seat.desk.store.directory(self.incident.id)
-            path = await self.seat.engine.call(lambda: postmortem.export(directory, format))
+            return await self.seat.engine.call(lambda: postmortem.export(directory, format))
         except SevdeckError as error:
             self.notify(str(error), severity="error", markup=False)
-            return ""
-        return f"{path} ({bytes_text(path.stat().st_size)})"
+            return None
 
     @work(group="ask", exclusive=True)
     async def do_incident_edit(self) -> None:
         """The Markdown export in the person's editor; the console waits beneath it."""
-        import os
-        import shlex
-        import subprocess
-
-        written = await self._export("md")
-        if not written:
+        path = await self._export("md")
+        if path is None:
             return
-        path = written.rsplit(" (", 1)[0]
-        editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
-        with self.app.suspend():
-            try:
-                subprocess.run([*editor, path], check=False)
-            except OSError as error:
-                self.notify(f"{editor[0]} could not be started: {error.strerror}. Set $EDITOR", markup=False)
+        try:
+            with self.app.suspend():
+                edit(path)
+        except OSError as error:
+            self.notify(f"The editor could not be started: {error.strerror}. Set $EDITOR", markup=False)

@@ -23,8 +23,6 @@ from widgets.format import age_text, countdown_text
 from widgets.lines import Span, line
 from widgets.timeline import Timeline
 
-MAX_ATTACHMENT = 20 * 1024 * 1024  # bytes; evidence, not an archive
-
 
 def brief(incident: Incident, now: float) -> str:
     """What somebody who takes over must know, in a few sentences."""
@@ -195,7 +193,7 @@ class IncidentActs(ConsoleScreen):
         except SevdeckError as error:
             self.refused(error)
             return
-        head = self.seat.desk.head()
+        head = await self.seat.desk.head()
         match chosen:
             case "resolved" | "closed":
                 await self.write(chosen, {"text": reason, "head": head})
@@ -240,10 +238,17 @@ class IncidentActs(ConsoleScreen):
         name = await self.app.push_screen_wait(Ask("Which file?", "its text is masked and hashed before it is stored"))
         if name is None:
             return
-        path = Path(shlex.split(name)[0] if name.startswith(("'", '"')) else name).expanduser()
+        path = _typed_path(name)
         try:
-            sha256, size = await self.seat.desk.attach(path, MAX_ATTACHMENT)
-        except (SevdeckError, OSError) as error:
-            self.notify(f"{path}: {error}", severity="error", markup=False)
+            event = await self.seat.desk.attach(path)
+        except SevdeckError as error:
+            self.notify(str(error), severity="error", markup=False)
             return
-        self.notify(f"Attached {path.name}: {size} bytes, sha256 {sha256[:16]}", markup=False)
+        masked = ", secrets masked" if event.data["masked"] else ""
+        size, sha256 = event.data["size"], str(event.data["sha256"])[:16]
+        self.notify(f"Attached {path.name}: {size} bytes{masked}, sha256 {sha256}", markup=False)
+
+
+def _typed_path(text: str) -> Path:
+    """A path as people type or paste it: with a tilde, or quoted."""
+    return Path(shlex.split(text)[0] if text.startswith(("'", '"')) else text).expanduser()

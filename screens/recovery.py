@@ -23,9 +23,8 @@ from widgets.note import Note
 from widgets.pane import wrap
 
 if TYPE_CHECKING:
-    from console.actions.action import Plan
+    from console.actions.action import LevelView, Plan
     from console.actions.facts import Facts
-    from console.actions.recovery import LevelView
     from console.actions.runs import RunView
 
 _VERDICT = {"recommended": OK, "possible": UNKNOWN, "unneeded": UNKNOWN, "refused": BAD}
@@ -94,10 +93,13 @@ def run_lines(run: RunView, now: float, width: int) -> list[Line]:
     """A run: its steps, validation, observation, and the verdict in words."""
     age = clock_text((run.ended_at or now) - run.started_at)
     lines = [
-        line(Span(f"Run {run.run_id}  level {run.level}  {run.title}", "strong"), Span(f"  {run.state}  {age}", "dim"))
+        line(
+            Span(f"Run {run.run_id}  level {run.plan.level}  {run.plan.title}", "strong"),
+            Span(f"  {run.state}  {age}", "dim"),
+        )
     ]
     for view in run.steps:
-        glyph, tone = _STEP[view.state]
+        glyph, tone = _STEP.get(view.state, ("·", "dim"))
         took = f"{view.took:.1f} s" if view.took is not None else ""
         lines.append(
             line(
@@ -119,7 +121,7 @@ def run_lines(run: RunView, now: float, width: int) -> list[Line]:
         lines.append(
             line(
                 mark({"stable": OK, "unstable": BAD}.get(watch.state, WARN)),
-                f" observing {watch.elapsed:.0f}/{watch.seconds:.0f} s  {watch.samples} looks, {watch.failures} failed: {watch.state}",
+                f" observing {(watch.ended_at or now) - watch.started_at:.0f}/{watch.seconds:.0f} s  {watch.samples} looks, {watch.failures} failed: {watch.state}",
             )
         )
     lines += [line(Span(text, "dim")) for text in run.notes]
@@ -173,23 +175,15 @@ class Recovery(ConsoleScreen):
     async def do_recovery_refresh(self) -> None:
         from console.actions import gather, recovery
 
-        seat = self.seat
-        deaths = (
-            {c.id: c.deaths for c in self.readings.containers.value.containers}
-            if self.readings.containers.value
-            else {}
-        )
-        probes = (
-            self.readings.probes.value.probes if self.readings.probes.value and not self.readings.probes.fault else ()
+        seen = gather.Seen(
+            events=self.readings.containers.value.events if self.readings.containers.value else (),
+            probes=self.readings.probes.value.probes
+            if self.readings.probes.value and not self.readings.probes.fault
+            else (),
         )
         try:
-            self._facts = await gather.gather(
-                seat.config, seat.data_dir, seen=gather.Seen(deaths=deaths, probes=probes)
-            )
-            views = list(recovery.overview(self._facts, seat.config))
-            if self._service:
-                views[0] = recovery.level_view(1, self._service, self._facts, seat.config)
-            self.views = views
+            self._facts = await gather.gather(self.seat.config, self.seat.data_dir, seen=seen)
+            self.views = recovery.overview(self._facts, self.seat.config, self._service)
         except SevdeckError as error:
             self._say([line(Span(str(error), "bad"))])
 

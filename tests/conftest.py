@@ -7,20 +7,29 @@ from pathlib import Path
 
 import pytest
 
-_FOREIGN = ("SEVDECK_", "XDG_", "DOCKER_", "COMPOSE_", "PG")
+_FOREIGN = ("SEVDECK_", "XDG_", "COMPOSE_", "PG", "DOCKER_")
+_TEST_SETTINGS = ("SEVDECK_LAB_", "SEVDECK_REQUIRE_", "SEVDECK_TEST_")
+# These talk to an engine on purpose: the one its user's Docker settings name, with the plugins found there.
+_WITH_ENGINE = {"engine", "faults", "pty", "bench", "lab"}
 
 
 @pytest.fixture(autouse=True)
-def own_world(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home directory for this test alone. Returns it; its parts are `data`, `config` and `runtime`."""
+def own_world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A home directory for this test alone. Returns it; records go to `data` in it."""
     home = tmp_path_factory.mktemp("home")
-    # A private engine that a lab has started for the tests is no setting of the developer's.
-    kept = {"DOCKER_HOST", "DOCKER_CONFIG"} if os.environ.get("SEVDECK_TEST_ENGINE") else set()
+    with_engine = bool(_WITH_ENGINE & set(request.path.parts))
+    docker_config = os.environ.get("DOCKER_CONFIG") or str(Path("~/.docker").expanduser())
     for name in list(os.environ):
-        if name.startswith(_FOREIGN) and not name.startswith("SEVDECK_TEST_") and name not in kept:
+        if with_engine and name.startswith("DOCKER_"):
+            continue
+        if name.startswith(_FOREIGN) and not name.startswith(_TEST_SETTINGS):
             monkeypatch.delenv(name)
     for kind in ("data", "config", "runtime"):
         (home / kind).mkdir(mode=0o700)
+    if with_engine:
+        monkeypatch.setenv("DOCKER_CONFIG", docker_config)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "share"))

@@ -72,7 +72,6 @@ class KeyBar(Bar):
             key = self._keys.get(command.id, "").split(",")[0] or command.display
             items.append((command.footer, line(Span(f" {key}", "key"), Span(f" {command.label} ", "dim"))))
         while len(items) > 2 and sum(width_of(i[1]) for i in items) > width:
-            # Keys of the screen itself (1-18) and the last two stay longest.
-            drop = max((n for n, i in enumerate(items) if 4 < i[0] < 98), default=len(items) - 3)
+            drop = max((n for n, i in enumerate(items) if i[0] < 98), default=0)
             items.pop(max(0, drop))
         return [tuple(span for _, spans in items for span in spans)]

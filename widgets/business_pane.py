@@ -12,7 +12,7 @@ from console.watch.source import Fault, Reading
 from widgets.format import age_text, number_text, spark, time_text
 from widgets.lines import Line, Span, fit, line
 from widgets.marks import BAD, OK, UNKNOWN, mark, status_mark
-from widgets.pane import Pane, greyed
+from widgets.pane import Pane, greyed, wrap
 
 
 def probe_line(probe: ProbeResult, names: int, width: int, now: float) -> Line:
@@ -28,7 +28,7 @@ def probe_line(probe: ProbeResult, names: int, width: int, now: float) -> Line:
     return line(*parts)
 
 
-def metric_line(metric: MetricPoint, names: int, width: int) -> Line:
+def metric_line(metric: MetricPoint, names: int, units: int, width: int) -> Line:
     """One metric: mark, name, spark, value with unit, change against the window before, crossed limit."""
     tone = {"warn": "warn", "crit": "bad"}.get(metric.status, "")
     parts: list[str | Span] = [mark(status_mark(metric.status)), Span(f" {fit(metric.name, names)} ")]
@@ -37,7 +37,7 @@ def metric_line(metric: MetricPoint, names: int, width: int) -> Line:
     if metric.value is None:
         parts.append(Span(metric.fault or "no value yet", "unknown"))
         return line(*parts)
-    parts += [Span(fit(number_text(metric.value), 7, "right"), tone), Span(f" {fit(metric.unit, 6)}", "dim")]
+    parts += [Span(fit(number_text(metric.value), 7, "right"), tone), Span(f" {fit(metric.unit, units)}", "dim")]
     change = metric.change
     if change is not None:
         parts.append(Span(fit(f"{'+' if change >= 0 else '−'}{min(999, abs(change)):.0f} %", 7, "right"), "dim"))
@@ -73,25 +73,24 @@ class BusinessPane(Pane):
         probes = self.probes.value.probes if self.probes.value else ()
         metrics = self.reading.value.metrics if self.reading.value else ()
         if not probes and not metrics:
-            return [] if self.reading.fault else teach()
+            return [] if self.reading.fault else teach(width)
         names = max([8, *(len(p.name) for p in probes), *(len(m.name) for m in metrics)])
-        names = min(names, max(8, width - 34))
+        units = min(10, max([0, *(len(m.unit) for m in metrics)]))
+        names = min(names, max(8, width - (9 if width >= 50 else 0) - 18 - units))
         shown = [probe_line(p, names, width, self.now) for p in probes]
         if (fault := self.probes.fault) is not None:
             shown = [_fault_line(fault), *greyed(shown)]
-        return shown + [metric_line(m, names, width) for m in metrics]
+        return shown + [metric_line(m, names, units, width) for m in metrics]
 
 
 def _fault_line(fault: Fault) -> Line:
     return line(Span(f"⧗ probes: {fault.reason}. {fault.remedy}", "warn"))
 
 
-def teach() -> list[Line]:
+def teach(width: int) -> list[Line]:
     """What would be here and how to get it."""
     words = (
-        "No probes or business metrics are configured.",
-        "`sevdeck init` looks at this host and writes sevdeck.toml",
-        "with health endpoints; add what your users do as a probe",
-        "with business = true.",
+        "No probes or business metrics are configured. `sevdeck init` looks at this host and writes sevdeck.toml "
+        "with health endpoints; add what your users do as a probe with business = true."
     )
-    return [line(Span(text, "dim")) for text in words]
+    return [line(Span(text, "dim")) for text in wrap(words, width)]

@@ -115,3 +115,9 @@ class Checklist(ChoiceList):
         nxt = next((key for key, settled in order if not settled), None)
         if nxt is not None:
             self.selected = nxt
+
+    def advance_if_settled(self) -> None:
+        """Go on when nothing is left to do on the selected step."""
+        current = self.current()
+        if current is not None and current[1].settled:
+            self.advance()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import var
 
@@ -25,6 +26,15 @@ def highlighted(spans: Line) -> Line:
 
 class ChoiceList(LinePane, can_focus=True):
     """Shows rows and keeps one selected; the selection stays with its key when rows come and go."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", show=False),
+        Binding("up,k", "move(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("home", "move(-1000000)", show=False),
+        Binding("end", "move(1000000)", show=False),
+    ]
 
     rows: var[Sequence[Row]] = var(())
     selected: var[str] = var("")
@@ -93,29 +103,11 @@ class ChoiceList(LinePane, can_focus=True):
             self.selected = keys[max(0, min(len(keys) - 1, at + rows))]
             self.post_message(self.Selected(self.selected))
 
-    def key_down(self) -> None:
-        self.move(1)
+    def action_move(self, rows: int) -> None:
+        self.move(rows)
 
-    def key_up(self) -> None:
-        self.move(-1)
-
-    def key_j(self) -> None:
-        self.move(1)
-
-    def key_k(self) -> None:
-        self.move(-1)
-
-    def key_pagedown(self) -> None:
-        self.move(max(1, self.room() - 1))
-
-    def key_pageup(self) -> None:
-        self.move(-max(1, self.room() - 1))
-
-    def key_home(self) -> None:
-        self.move(-len(self.rows))
-
-    def key_end(self) -> None:
-        self.move(len(self.rows))
+    def action_page(self, pages: int) -> None:
+        self.move(pages * max(1, self.room() - 1))
 
     def on_mouse_scroll_down(self) -> None:
         self.move(1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.reactive import var
 
 from widgets.lines import Line, LinePane
@@ -11,6 +13,15 @@ from widgets.lines import Line, LinePane
 
 class Note(LinePane, can_focus=True):
     """Shows lines; scrolls when there are more than fit."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", show=False),
+        Binding("up,k", "move(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("home", "move(-1000000)", show=False),
+        Binding("end", "move(1000000)", show=False),
+    ]
 
     lines: var[Sequence[Line]] = var(())
     top: var[int] = var(0)
@@ -31,23 +42,11 @@ class Note(LinePane, can_focus=True):
     def scroll_lines(self, rows: int) -> None:
         self.top = max(0, min(self.top + rows, len(self.lines) - self.size.height))
 
-    def key_down(self) -> None:
-        self.scroll_lines(1)
+    def action_move(self, rows: int) -> None:
+        self.scroll_lines(rows)
 
-    def key_up(self) -> None:
-        self.scroll_lines(-1)
-
-    def key_j(self) -> None:
-        self.scroll_lines(1)
-
-    def key_k(self) -> None:
-        self.scroll_lines(-1)
-
-    def key_pagedown(self) -> None:
-        self.scroll_lines(max(1, self.size.height - 1))
-
-    def key_pageup(self) -> None:
-        self.scroll_lines(-max(1, self.size.height - 1))
+    def action_page(self, pages: int) -> None:
+        self.scroll_lines(pages * max(1, self.size.height - 1))
 
     def on_mouse_scroll_down(self) -> None:
         self.scroll_lines(1)

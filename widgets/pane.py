@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.reactive import var
 
 from console.watch.source import Reading
@@ -29,6 +30,14 @@ def wrap(text: str, width: int) -> list[str]:
 
 class Pane(LinePane, can_focus=True):
     """A titled pane of one reading. Subclasses give `body`, and `subtitle` where there is more to say."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", show=False),
+        Binding("up,k", "move(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("home", "move(-1000000)", show=False),
+    ]
 
     TITLE: ClassVar[str] = ""
     reading: var[Any] = var(Reading())
@@ -90,23 +99,11 @@ class Pane(LinePane, can_focus=True):
     def on_mouse_scroll_up(self) -> None:
         self.top = max(0, self.top - 1)
 
-    def key_down(self) -> None:
-        self.move(1)
+    def action_move(self, rows: int) -> None:
+        self.move(rows)
 
-    def key_up(self) -> None:
-        self.move(-1)
-
-    def key_j(self) -> None:
-        self.move(1)
-
-    def key_k(self) -> None:
-        self.move(-1)
-
-    def key_pagedown(self) -> None:
-        self.move(max(1, self.size.height - 3))
-
-    def key_pageup(self) -> None:
-        self.move(-max(1, self.size.height - 3))
+    def action_page(self, pages: int) -> None:
+        self.move(pages * max(1, self.size.height - 3))
 
     def move(self, rows: int) -> None:
         """Scroll, or move the selection where a pane has one."""

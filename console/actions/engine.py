@@ -16,7 +16,7 @@ from console.config import DockerConfig
 from console.errors import SevdeckError, SourceError
 from console.redact import redact
 from console.text import clean, clean_block
-from console.watch.engine_api import Engine, EngineError
+from console.watch.engine_api import Engine, EngineError, EngineSilentError
 from console.watch.source import Lane
 
 T = TypeVar("T")
@@ -32,9 +32,16 @@ class EngineRefusedError(SevdeckError):
 
 
 class InDoubtError(SevdeckError):
-    """A change was asked for and the answer never came: look, never repeat blindly."""
+    """A change was asked for and the answer never came: look, never repeat blindly.
+
+    `at_work` False: the connection broke, so the engine died and nothing of ours is still being done.
+    """
 
     exit_code = 4
+
+    def __init__(self, message: str, *, remedy: str = "", at_work: bool = True) -> None:
+        super().__init__(message, remedy=remedy)
+        self.at_work = at_work
 
 
 class EngineDriver(Protocol):
@@ -191,6 +198,7 @@ class DockerDriver:
         except EngineError as error:
             if error.status is not None:
                 raise EngineRefusedError(clean(error.message, 400), remedy=error.remedy) from error
-            raise InDoubtError(clean(error.message, 400), remedy=error.remedy) from error
+            silent = isinstance(error, EngineSilentError)
+            raise InDoubtError(clean(error.message, 400), remedy=error.remedy, at_work=silent) from error
         except SourceError as error:
             raise InDoubtError(clean(error.message, 400), remedy=error.remedy) from error

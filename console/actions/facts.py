@@ -133,6 +133,12 @@ class ProbeFacts:
     business: bool = False
     service: str = ""
     direct: bool = False  # asks a service past the edge
+    kind: str = "http"
+
+    @property
+    def through_edge(self) -> bool:
+        """Asks what users ask, the way users do. A certificate's date is no question of service."""
+        return not self.direct and self.kind != "tls"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from console.actions.engine import DockerDriver, EngineDriver
 from console.actions.facts import DiskFacts, EngineState, Facts, ProbeFacts, ServiceContainer
 from console.actions.lock import hold_text, holder
 from console.actions.roles import place, roles
+from console.actions.router import behind_edge
 from console.actions.validation import RunProbe, probe_all
 from console.config import Config
 from console.errors import SourceError
@@ -30,6 +31,7 @@ from console.watch.probes import ProbeResult
 from console.watch.source import Lane
 
 PROBE_CAP = 0.8  # seconds: a plan is due within one
+_PROMPT = 0.25  # seconds in which a well service answers its probes
 _LOG_TAIL = 200
 _LOG_AGE = 900.0  # seconds of log that count as now
 _ENGINE_PATIENCE = 3.0
@@ -61,13 +63,15 @@ async def gather(
     driver: EngineDriver | None = None,
     run_probe: RunProbe | None = None,
     probe_cap: float | None = PROBE_CAP,
+    probing: bool = True,
 ) -> Facts:
-    """Everything a plan rests on, as of now."""
+    """Everything a plan rests on, as of now. `probing` False: without the probes, for who asks them next."""
     seen = seen or Seen()
     own = driver is None
     engine = driver or DockerDriver(config.docker)
     try:
-        return await _gather(config, data_dir, seen, engine, run_probe, probe_cap)
+        known = config if probing else replace(config, probes=())
+        return await _gather(known, data_dir, seen, engine, run_probe, probe_cap)
     finally:
         if own:
             engine.close()
@@ -90,19 +94,18 @@ async def _gather(
     if not state.up or not project:
         return base
     plain = [inspecting.container(d, now) for d in details]
-    probing = asyncio.ensure_future(_probes(config, plain, seen, run, cap))
-    composed, died, disks, logs = await asyncio.gather(
+    probes, composed, died, disks, logs = await asyncio.gather(
+        _answers(config, plain, seen, engine, run, cap),
         compose.services(_compose_project(config, project, details), config.docker.host),
         _deaths(engine, project, seen, now),
         _all_disks(engine, plain, data_dir),
         _telling_lines(config, engine, plain, now),
     )
-    probes = await probing
     containers = tuple(replace(c, deaths=died.get(c.id, 0)) for c in plain)
     depends = dict(composed.depends) or {c.service: c.depends_on for c in containers if c.service}
     for c in containers:
         depends.setdefault(c.service, c.depends_on)
-    base = replace(
+    return replace(
         base,
         containers=containers,
         order=compose.start_order(depends),
@@ -114,9 +117,6 @@ async def _gather(
         no_space=tuple(line for line in logs if _NO_SPACE.search(line))[-3:],
         missing=tuple(s for s in composed.depends if not any(c.service == s for c in containers)),
     )
-    if any(p.ok is False and not p.direct for p in probes):
-        base = replace(base, probes=(*probes, *await direct_probes(config, base, engine)))
-    return base
 
 
 async def _containers(
@@ -249,39 +249,68 @@ async def _telling_lines(
     return lines
 
 
+async def _answers(
+    config: Config,
+    containers: Sequence[ServiceContainer],
+    seen: Seen,
+    engine: EngineDriver,
+    run: RunProbe | None,
+    cap: float | None,
+) -> tuple[ProbeFacts, ...]:
+    """What the probes say; where only users fail and no container looks ill, what the app itself says too."""
+    probing = asyncio.ensure_future(_probes(config, containers, seen, run, cap))
+    direct: asyncio.Future[tuple[ProbeFacts, ...]] | None = None
+    if all(c.well or c.finished for c in containers):
+        done, _ = await asyncio.wait({probing}, timeout=_PROMPT)
+        if not done or any(p.ok is False and p.through_edge for p in probing.result()):
+            direct = asyncio.ensure_future(_ask_apps(config, containers, engine))
+    probes = await probing
+    if direct is None:
+        return probes
+    if any(p.ok is False and p.through_edge for p in probes):
+        return (*probes, *await direct)
+    direct.cancel()
+    return probes
+
+
 async def _probes(
     config: Config, containers: Sequence[ServiceContainer], seen: Seen, run: RunProbe | None, cap: float | None
 ) -> tuple[ProbeFacts, ...]:
-    if seen.probes:
-        by_name = {p.name: p for p in config.probes}
-        return tuple(
-            ProbeFacts(r.name, r.ok, r.detail, r.latency, r.business, *place(by_name[r.name], containers, config))
-            for r in seen.probes
-            if r.name in by_name
-        )
-    return await probe_all(config.probes, lambda p: place(p, containers, config), run, cap)
+    if not seen.probes:
+        return await probe_all(config.probes, lambda p: place(p, containers, config), run, cap)
+    by_name = {p.name: p for p in config.probes}
+    return tuple(
+        ProbeFacts(r.name, r.ok, r.detail, r.latency, r.business, *place(by_name[r.name], containers, config), r.kind)
+        for r in seen.probes
+        if r.name in by_name
+    )
 
 
-async def direct_probes(
-    config: Config, facts: Facts, engine: EngineDriver, patience: float = PROBE_CAP
+async def _ask_apps(
+    config: Config, containers: Sequence[ServiceContainer], engine: EngineDriver
 ) -> tuple[ProbeFacts, ...]:
-    """Each app container's own health check, run now: the engine's verdict lags by tens of seconds."""
-    known = {p.service for p in facts.probes if p.direct}
-    apps = [c for s in roles(facts, config).app for c in facts.of(s) if s not in known and c.running and c.check]
-    return tuple(await asyncio.gather(*(_ask(engine, c, patience) for c in apps)))
+    """The health check of each app container that no probe asks directly, run now: the engine's verdict lags."""
+    known = {service for service, direct in (place(p, containers, config) for p in config.probes) if direct}
+    facts = Facts(0.0, "", containers=tuple(containers), depends={c.service: c.depends_on for c in containers})
+    behind = behind_edge(facts, roles(facts, config))
+    apps = [c for c in containers if c.service in behind and c.service not in known and c.running and c.check]
+    return tuple(await asyncio.gather(*(_ask(engine, c) for c in apps)))
 
 
-async def _ask(engine: EngineDriver, c: ServiceContainer, patience: float) -> ProbeFacts:
+async def _ask(engine: EngineDriver, c: ServiceContainer) -> ProbeFacts:
     began = time.monotonic()
-    ran = await engine.execute(c.id, c.check.command if c.check else (), max(1.0, patience))
-    took = time.monotonic() - began
-    ok, detail = _health_words(ran.code, took)
-    return ProbeFacts(f"{c.name} itself", ok, detail, took, False, c.service, True)
+    try:
+        async with asyncio.timeout(PROBE_CAP):
+            ran = await engine.execute(c.id, c.check.command if c.check else (), 1.0)
+        ok, detail = _health_words(ran.code)
+    except TimeoutError:
+        ok, detail = False, f"its health check gives no answer in {PROBE_CAP:g} s"
+    return ProbeFacts(f"{c.name} itself", ok, detail, time.monotonic() - began, False, c.service, True)
 
 
-def _health_words(code: int | None, took: float) -> tuple[bool | None, str]:
+def _health_words(code: int | None) -> tuple[bool | None, str]:
     if code == 0:
-        return True, f"its health check passes in {took:.1f} s"
+        return True, "its health check passes"
     if code in (126, 127) or code is None:
         return None, "its health check could not be run"
     if code in (124, 137, 143):

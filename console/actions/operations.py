@@ -45,8 +45,8 @@ class Context:
     driver: EngineDriver
     look: Callable[[], Awaitable[Look]]
     save: Callable[[bytes], str]
+    edges: Callable[[], tuple[str, ...]]
     interrupted: Callable[[], str] = field(default=lambda: "")
-    edges: tuple[str, ...] = ()
     pace: float = 0.5  # seconds between samples of a gate
 
 
@@ -65,11 +65,8 @@ class Operation:
 
 
 def operation(step: Step) -> Operation:
-    """The operation of a step. Raises StepFailedError for one this version does not know (an old plan)."""
-    try:
-        return OPERATIONS[str(step.call["op"])]
-    except KeyError:
-        raise StepFailedError(f"this version does not know how to {step.title}") from None
+    """The operation of a step; one that fails and says so where this version does not know it (another's plan)."""
+    return OPERATIONS.get(str(step.call.get("op")), _FOREIGN)
 
 
 async def look_at(ctx: Context, ident: str) -> ServiceContainer | None:
@@ -103,7 +100,8 @@ async def _evidence(ctx: Context, step: Step) -> str:
     digest = ctx.save(raw)
     silent = sum(1 for p in pieces if "error" in p)
     missing = f", {silent} could not be read" if silent else ""
-    return f"{len(ids)} containers{missing}, {max(1, len(raw) // 1024)} KB, sha256 {digest}"
+    many = "container" if len(ids) == 1 else "containers"
+    return f"{len(ids)} {many}{missing}, {max(1, len(raw) // 1024)} KB, sha256 {digest}"
 
 
 async def _portrait(ctx: Context, ident: str) -> dict[str, Any]:
@@ -230,7 +228,7 @@ async def _reload(ctx: Context, step: Step) -> str:
     if not ran.ok:
         raise StepFailedError(f"reload: exit {ran.code}: {ran.text[:300]}")
     for _ in range(_EDGE_WAIT):
-        if _edge_answers(await ctx.look(), ctx.edges):
+        if _edge_answers(await ctx.look(), ctx.edges()):
             return "reloaded; it answers"
         await asyncio.sleep(ctx.pace)
     return "reloaded; it still fails"
@@ -241,7 +239,7 @@ async def _must_reload(ctx: Context) -> None:
     for attempt in range(_EDGE_TRIES):
         if attempt:
             await asyncio.sleep(ctx.pace)
-        answers = _edge_answers(await ctx.look(), ctx.edges)
+        answers = _edge_answers(await ctx.look(), ctx.edges())
         if answers is None:
             raise StepSkipped("nothing is asked through the edge: no [[probes]] lead there")
         if answers:
@@ -250,11 +248,16 @@ async def _must_reload(ctx: Context) -> None:
 
 def _edge_answers(look: Look, edges: tuple[str, ...]) -> bool | None:
     """Do the probes through the edge answer? None when there are none."""
-    through = [p for p in look.probes if not p.direct and (p.service in edges or not p.service)]
+    through = [p for p in look.probes if p.through_edge and (p.service in edges or not p.service)]
     plain = [p for p in through if not p.business] or through
     return all(p.ok for p in plain) if plain else None
 
 
+async def _not_known(ctx: Context, step: Step) -> str:
+    raise StepFailedError(f"this version of sevdeck does not know how to do it: {step.call.get('op')}")
+
+
+_FOREIGN = Operation(_not_known, _never, changes=False)
 OPERATIONS: dict[str, Operation] = {
     "evidence": Operation(_evidence, _never, changes=False, again=True),
     "restart": Operation(_restart, _restarted),

@@ -69,12 +69,16 @@ def plan(level: int, service: str, facts: Facts, config: Config, *, unattended: 
     ).sealed(facts.taken_at)
 
 
-def overview(facts: Facts, config: Config) -> list[LevelView]:
-    """What each level would do now, and what is to be thought of it. Level 1 is for the cause's service."""
+def overview(facts: Facts, config: Config, chosen: str = "") -> list[LevelView]:
+    """What each level would do now, and what is to be thought of it.
+
+    Level 1 is for the `chosen` service, or for the cause's.
+    """
     found = router.route(facts, config)
     rows = []
     for level, name in NAMES.items():
-        service = found.service if level == 1 and facts.of(found.service) else ""
+        wanted = chosen or found.service
+        service = wanted if level == 1 and facts.of(wanted) else ""
         proposal = plan(level, service, facts, config)
         verdict, why = _verdict(level, proposal, found)
         help_ = proposal.help or (found.help if verdict != "recommended" else "")
@@ -157,10 +161,11 @@ def _whole(facts: Facts) -> tuple[str, ...]:
 
 def _reload_is_enough(facts: Facts, who: Roles, service: str) -> bool:
     """The edge runs and only its way to the app is broken: a reload mends that without an outage."""
-    recent = any(
-        r.level == 1 and r.service == service and facts.taken_at - r.at < router.RECENT for r in facts.past if r.outcome
+    return (
+        not router.tried(facts, 1, service)
+        and all(c.running for c in facts.of(service))
+        and router.only_edge_fails(facts, who)
     )
-    return not recent and all(c.running for c in facts.of(service)) and router.only_edge_fails(facts, who)
 
 
 def _title(level: int, service: str, chosen: tuple[str, ...], facts: Facts, reload_only: bool) -> str:

@@ -58,7 +58,7 @@ def route(facts: Facts, config: Config) -> Route:
 
 def _route_by_probes(facts: Facts, who: Roles) -> Route:
     """Every container looks well: what do the probes say?"""
-    failing = [p for p in facts.probes if p.ok is False]
+    failing = [p for p in facts.probes if p.ok is False and p.kind != "tls"]
     app = next((s for s in who.app if facts.of(s)), "")
     if not failing:
         return Route(None, why="everything looks well")
@@ -71,7 +71,7 @@ def _route_by_probes(facts: Facts, who: Roles) -> Route:
         return Route(2, why=f"{_probe_words(failing)}; every container looks well")
     if all(p.business for p in failing):
         why = f"{app} is well but {_probe_words(failing)}"
-        if _tried(facts, 1, app):
+        if tried(facts, 1, app):
             return Route(
                 None,
                 app,
@@ -84,18 +84,17 @@ def _route_by_probes(facts: Facts, who: Roles) -> Route:
 
 def _climb(facts: Facts, service: str, why: str) -> Route:
     """Level 1 (of one service), unless it was tried a moment ago; then level 2, then a person."""
-    if service and not _tried(facts, 1, service):
+    if service and not tried(facts, 1, service):
         return Route(1, service, why)
-    if not _tried(facts, 2, ""):
+    if not tried(facts, 2, ""):
         return Route(2, why=f"{why}; level 1 was tried and did not hold" if service else why)
     return Route(None, service, f"{why}; level 2 was tried and did not hold", "call the owner of the service")
 
 
-def _tried(facts: Facts, level: int, service: str) -> bool:
-    return any(
-        run.level == level and run.service == service and run.outcome and facts.taken_at - run.at < RECENT
-        for run in facts.past
-    )
+def tried(facts: Facts, level: int, service: str) -> bool:
+    """Did this level, a moment ago, not mend it? One failure says so, or that it was needed twice already."""
+    runs = [r for r in facts.past if r.level == level and r.service == service and facts.taken_at - r.at < RECENT]
+    return sum(2 if r.outcome != "ok" else 1 for r in runs if r.outcome) >= 2
 
 
 def refusal(level: int, service: str, facts: Facts, config: Config, *, unattended: bool = False) -> Refusal | None:
@@ -222,10 +221,18 @@ def only_edge_fails(facts: Facts, who: Roles) -> bool:
 
     Health checks lag by tens of seconds, so a direct answer must be a probe of just now.
     """
-    through = [p for p in facts.probes if not p.direct and (p.service in who.edge or not p.service)]
-    direct = [p for p in facts.probes if p.direct and p.service in who.app]
+    through = [p for p in facts.probes if p.through_edge and (p.service in who.edge or not p.service)]
     plain = [p for p in through if not p.business] or through
-    return bool(plain and direct) and all(p.ok is False for p in plain) and all(p.ok for p in direct)
+    if not plain or not all(p.ok is False for p in plain):
+        return False
+    direct = [[p.ok for p in facts.probes if p.direct and p.service == s] for s in behind_edge(facts, who)]
+    return bool(direct) and all(answers and all(answers) for answers in direct)
+
+
+def behind_edge(facts: Facts, who: Roles) -> tuple[str, ...]:
+    """The app services that the edge sends users to: those it depends on, else all."""
+    needed = {d for e in who.edge for d in facts.depends.get(e, ())}
+    return tuple(s for s in who.app if s in needed) or who.app
 
 
 def _ill(facts: Facts, service: str) -> bool:
@@ -276,6 +283,11 @@ def advice(facts: Facts, targets: tuple[str, ...]) -> tuple[str, ...]:
             said.append(f"{container.service} was stopped, not crashed: ask who stopped it, and why")
         if container.service in targets and container.status == "paused":
             said.append(f"{container.service} is paused: if somebody froze it for forensics, leave it")
+    said += [
+        f"{p.name}: {p.detail}; no restart mends a certificate"
+        for p in facts.probes
+        if p.kind == "tls" and p.ok is False
+    ]
     said += [f"{name} restarts containers by itself and may interfere" for name in facts.foreign]
     return tuple(said)
 

@@ -23,6 +23,7 @@ from console.errors import UsageError
 from console.incident.disk import ensure_directory, write_atomically
 from console.incident.events import Actor, Event
 from console.incident.journal import Journal
+from console.incident.store import IncidentStore
 from console.text import clean
 
 CLOSED = ("ok", "failed", "rolled_back", "cancelled", "unknown")
@@ -175,9 +176,7 @@ def load(data_dir: Path, run_id: str) -> tuple[Plan, Request]:
 def journal(data_dir: Path, request: Request, actor: Actor) -> Journal:
     """The journal that holds the run's events: the incident's, or the run's own."""
     if request.incident:
-        place = data_dir / "incidents" / request.incident
-        if place.is_dir():
-            return Journal(place, actor)
+        return IncidentStore(data_dir, actor).open(request.incident)
     return Journal(directory(data_dir, request.run_id), actor)
 
 
@@ -289,7 +288,7 @@ def _run_event(view: RunView, event: Event) -> RunView:
         )
     if state == "compensating":
         return replace(view, state="compensating", reason=text)
-    if state in ("started", "resumed"):
+    if state == "started":
         notes = (*view.notes, text) if text else view.notes
         return replace(view, state="running", outcome=None, ended_at=None, reason="", notes=notes)
     return replace(view, notes=(*view.notes, text)) if text else view

@@ -70,7 +70,7 @@ async def probe_all(
     wanted = [p if cap is None else replace(p, timeout=min(p.timeout, cap)) for p in probes]
     results = await asyncio.gather(*(run(p) for p in wanted))
     return tuple(
-        ProbeFacts(r.name, r.ok, r.detail, r.latency, p.business, *where(p))
+        ProbeFacts(r.name, r.ok, r.detail, r.latency, p.business, *where(p), p.kind)
         for p, r in zip(wanted, results, strict=True)
     )
 
@@ -128,7 +128,7 @@ def _probe(p: ProbeFacts) -> Finding:
 
 def _lenient(p: ProbeFacts, wanted: frozenset[str] | None) -> Finding:
     finding = _probe(p)
-    concerns = wanted is None or p.business or p.service in wanted or not p.direct
+    concerns = wanted is None or p.business or p.through_edge or (p.service in wanted and p.kind != "tls")
     return finding if p.ok or concerns else replace(finding, status=Status.WARN)
 
 

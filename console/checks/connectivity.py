@@ -5,6 +5,8 @@ One failure after many successes is a warning, two in a row are a failure: netwo
 
 from __future__ import annotations
 
+import re
+
 from console.checks.check import Finding, Status
 from console.checks.topology import Topology
 from console.checks.wording import brief, since
@@ -37,11 +39,18 @@ def _probe(probe: ProbeResult, stack: Topology, now: float) -> Finding | None:
         check = "probes.business" if probe.business else "probes.fail"
         if probe.kind == "tls":
             check, text = "probes.certificate", f"{probe.name}: {probe.detail}"
+            # A state somebody chose, not something that happened.
+            status = Status.WARN if "self-signed" in probe.detail and not ended(probe) else status
         return Finding(check, group, status, text, evidence, subject=probe.name, since=probe.since)
     if probe.latency is not None and probe.latency > SLOW and probe.kind in ("http", "postgres", "redis"):
         text = f"{probe.name} answers slowly: {probe.latency:.1f} s"
         return Finding("probes.slow", "performance", Status.WARN, text, evidence, subject=probe.name)
     return None
+
+
+def ended(probe: ProbeResult) -> bool:
+    """Whether a tls probe says that the certificate is over, rather than that it is near or not trusted."""
+    return bool(re.search(r"\b(?:ended|expired)\b", probe.detail))
 
 
 def flapping(probe: ProbeResult) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from console.checks.connectivity import ended
 from console.checks.containers import LOOP_DEATHS
 from console.checks.topology import Topology, topology
 from console.config import Config
@@ -80,6 +81,8 @@ def _certificate(probes: Iterable[ProbeResult]) -> float | None:
     """Days until the first certificate ends; 0 when one has ended."""
     days = []
     for probe in probes:
-        if probe.kind == "tls" and (found := _DAYS.search(probe.detail)):
-            days.append(0.0 if "ended" in probe.detail or "expired" in probe.detail else float(found[1]))
+        if probe.kind == "tls" and ended(probe):
+            days.append(0.0)
+        elif probe.kind == "tls" and (found := _DAYS.search(probe.detail)):
+            days.append(float(found[1]))
     return min(days, default=None)

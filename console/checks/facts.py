@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from console.checks.connectivity import ended
 from console.checks.topology import topology
 from console.checks.wording import exit_text
 from console.config import Config, Limits
@@ -263,7 +264,9 @@ def _exit(detail: str) -> str:
 
 
 def confirmed_down(probe: ProbeResult) -> bool:
-    """Failing, and not for the first time in a row."""
+    """Failing, and not for the first time in a row. A certificate only when it has ended: then users are hit."""
+    if probe.kind == "tls" and not ended(probe):
+        return False
     return probe.ok is False and len(probe.history) >= CONFIRMED and not any(probe.history[-CONFIRMED:])
 
 

@@ -213,6 +213,8 @@ def _outside(case: Case, cause: Finding) -> Suggestion:
 
 
 def _certificate(case: Case, cause: Finding) -> Suggestion:
+    if "self-signed" in cause.summary and "ended" not in cause.summary:
+        return Suggestion("use a certificate that clients trust", "no restart mends a certificate", "none", 0.5)
     why = "no restart mends a certificate; the edge serves the old one until it is reloaded"
     return Suggestion("renew the certificate, then reload the edge", why, "none", 0.9)
 
@@ -231,9 +233,8 @@ def _engine(case: Case, cause: Finding) -> Suggestion:
 
 
 def _source(case: Case, cause: Finding) -> Suggestion:
-    return Suggestion(
-        cause.evidence[0] if cause.evidence else "look at the source", "not known is not well", "none", 0.3
-    )
+    remedy = cause.evidence[0] if cause.evidence and not cause.check.startswith("metrics.") else ""
+    return Suggestion(remedy or f"mend the source of {cause.subject}", "not known is not well", "none", 0.3)
 
 
 def _connections(case: Case, cause: Finding) -> Suggestion:

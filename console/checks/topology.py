@@ -117,7 +117,7 @@ def topology(reading: ContainersReading | None, config: Config) -> Topology:
         else frozenset()
         for label, replicas in services.items()
     }
-    needs = {label: declared[label] | _implied(label, services, roles) for label in services}
+    needs = {label: declared[label] | _implied(label, services, roles, declared[label]) for label in services}
     project = config.docker.project
     return Topology(
         services={label: tuple(replicas) for label, replicas in services.items()},
@@ -160,12 +160,20 @@ def _roles(services: Mapping[str, list[Container]], config: Config) -> dict[str,
             role = guess_role(first.service or first.name, first.image)
         if role in ROLES:
             roles[label] = role
+    if told:
+        # The first of a role is the one that is meant when one has to be named.
+        order = list(told)
+        roles = dict(sorted(roles.items(), key=lambda item: _place(services[item[0]][0].service, order)))
     # Stores may also be named by their own tables.
     for name, role in ((config.database.container, "database"), (config.cache.container, "cache")):
         for label, replicas in services.items():
             if name and name in (label, replicas[0].service, replicas[0].name):
                 roles[label] = role
     return roles
+
+
+def _place(service: str, order: list[str]) -> int:
+    return order.index(service) if service in order else len(order)
 
 
 @lru_cache(maxsize=1024)
@@ -186,8 +194,12 @@ def guess_role(service: str, image: str) -> str:
     return ""
 
 
-def _implied(label: str, services: Mapping[str, list[Container]], roles: Mapping[str, str]) -> frozenset[str]:
-    wanted = _ROLE_NEEDS.get(roles.get(label, ""), ())
+def _implied(
+    label: str, services: Mapping[str, list[Container]], roles: Mapping[str, str], declared: frozenset[str]
+) -> frozenset[str]:
+    """What its role needs, for each role of which Compose names none."""
+    told = {roles.get(other, "") for other in declared}
+    wanted = [role for role in _ROLE_NEEDS.get(roles.get(label, ""), ()) if role not in told]
     project = services[label][0].project
     return frozenset(
         other

@@ -92,11 +92,11 @@ def _open_console(call: Call) -> int:
             f"The console needs a terminal that can draw, and {missing}",
             remedy="`sevdeck snapshot` prints one reading of everything",
         )
-    config, data = call.config, call.data_dir
+    config, records = call.config, call.records
     call.open_log()
     from console.app import run
 
-    return run(config, data)
+    return run(config, records.path, records.note)
 
 
 def _parser(words: list[str]) -> ArgumentParser:

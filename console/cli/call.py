@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from console.config import Config
+    from console.places import DataDir
 
 _LOG_NAME = "sevdeck.log"
 _LOG_LIMIT = 2_000_000  # bytes; then one older file is kept
@@ -62,14 +63,18 @@ class Call:
         return config
 
     @cached_property
-    def data_dir(self) -> Path:
-        """The directory for records, created. Says on standard error when it is not the usual one."""
+    def records(self) -> DataDir:
+        """The directory for records, created, and a note where it is not the usual one."""
         from console.places import data_dir
 
-        found = data_dir(self.data_path)
-        if found.note:
-            self.note(found.note)
-        return found.path
+        return data_dir(self.data_path)
+
+    @cached_property
+    def data_dir(self) -> Path:
+        """The directory for records. Says on standard error when it is not the usual one."""
+        if self.records.note:
+            self.note(self.records.note)
+        return self.records.path
 
     def say(self, text: str) -> None:
         """A line or more for people, on standard output."""
@@ -120,7 +125,7 @@ class Call:
                 return redact(super().format(record))
 
         try:
-            path = self.data_dir / _LOG_NAME
+            path = self.records.path / _LOG_NAME
             if path.exists() and path.stat().st_size > _LOG_LIMIT:
                 path.replace(path.with_suffix(".log.1"))
             handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")

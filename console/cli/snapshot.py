@@ -2,75 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from typing import Any
 
 from console.cli.as_json import as_json, rfc3339
 from console.config import Config
-from console.watch.source import Reading, Source, Supervisor
+from console.watch.look import LIMIT, look
+from console.watch.source import Reading, Source
 
-LIMIT = 4.5  # seconds; closing takes one more at the most
 _LISTS = {"containers": "containers", "metrics": "metrics", "probes": "probes"}  # source -> the list it is shown as
 _ORDER = ("host", "containers", "logs", "metrics", "probes")
 
 
 async def take(config: Config, sources: Iterable[Source[Any]] | None = None, *, limit: float = LIMIT) -> dict[str, Any]:
-    """The picture as JSON-like data. A source that gives nothing is `{"error": reason}`. Always ends within `limit` + 1 s."""
-    if sources is None:
-        from console.watch.sources import LiveSources
-
-        sources = LiveSources(config).sources
-    sources = list(sources)
-    got: dict[str, Reading[Any]] = {}
-    news = asyncio.Event()
-
-    def publish(name: str, reading: Reading[Any]) -> None:
-        got[name] = reading
-        news.set()
-
-    supervisor = Supervisor(sources, publish)
-    running = asyncio.create_task(supervisor.run())
-    until = time.monotonic() + limit
-    names = [source.name for source in sources]
-    while not all(_settled(name, got.get(name)) for name in names) and (left := until - time.monotonic()) > 0:
-        news.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(news.wait(), left)
-    await supervisor.close()
-    running.cancel()
-    shown = {name: _shown(name, got.get(name), limit) for name in [*_ORDER, *names]}
-    return {"taken_at": rfc3339(time.time()), **shown}
+    """The picture as JSON-like data. A source that gives nothing is `{"error": reason}`. Ends within `limit` + 1 s."""
+    readings = await look(config, sources, limit=limit)
+    return {"taken_at": rfc3339(time.time()), **{name: _shown(name, getattr(readings, name), limit) for name in _ORDER}}
 
 
-def _settled(name: str, reading: Reading[Any] | None) -> bool:
-    """Whether waiting longer would tell nothing new: figures that need two looks have had them."""
-    if reading is None or reading.fault is not None:
-        return reading is not None
-    value: Any = reading.value
-    if name == "host":
-        return value.cpu is not None
-    if name == "probes":
-        return all(probe.ok is not None for probe in value.probes)
-    if name == "metrics":
-        return all(point.value is not None or point.fault for point in value.metrics)
-    if name == "containers":
-        running = [one for one in value.containers if one.running]
-        return not running or any(one.cpu is not None for one in running)
-    return True
-
-
-def _shown(name: str, reading: Reading[Any] | None, limit: float) -> Any:
-    if reading is None:
-        return {"error": f"no answer in {limit:g} s"}
-    if reading.value is None:
-        fault = reading.fault
-        return {
-            "error": fault.reason if fault else "unknown",
-            **({"remedy": fault.remedy} if fault and fault.remedy else {}),
-        }
+def _shown(name: str, reading: Reading[Any], limit: float) -> Any:
+    fault = reading.fault
+    if reading.value is None or fault is not None:
+        # Old values would pass for new ones where nobody sees how they age.
+        reason = {"error": fault.reason if fault else f"no answer in {limit:g} s"}
+        return {**reason, "remedy": fault.remedy} if fault and fault.remedy else reason
     data = as_json(reading.value)
     return data[_LISTS[name]] if name in _LISTS else data
 

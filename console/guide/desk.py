@@ -11,21 +11,32 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
 
+from console.checks.check import Finding
 from console.checks.facts import Fact, FactStream, backlog, unsaid
+from console.checks.topology import topology
 from console.config import Config
 from console.errors import RecordError
-from console.incident.events import Actor, Event, fact_id, new_id
+from console.guide.bindings import Host
+from console.guide.evidence import Evidence, evidence
+from console.guide.run import PlaybookRun
+from console.guide.schema import Playbook
+from console.incident.attach import attach_file
+from console.incident.events import Actor, Event, fact_id, new_id, short
 from console.incident.journal import Journal
-from console.incident.records import Incident
+from console.incident.records import Incident, RunState
 from console.incident.state import fold
 from console.incident.store import IncidentStore
+from console.incident.verify import verify
 from console.incident.writer import NotSavedError
 from console.watch.readings import Readings
 from console.watch.recorder import FlightRecorder
 from console.watch.source import Lane
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +75,7 @@ class Desk:
         self._recent: deque[Fact] = deque(maxlen=500)
         self._automatic = Actor.current("watch")
         self._flight_at: float | None = None
+        self._runs: dict[str, PlaybookRun] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -169,13 +181,79 @@ class Desk:
         await self._poll()
         return event
 
-    async def put_blob(self, content: bytes) -> str:
-        """Store something large beside the events; answers its sha256."""
+    async def act(self, do: Callable[[Journal], T]) -> T:
+        """Run something that writes to the record, in the thread that does, and show what came of it."""
         journal = self._journal
         if journal is None:
             raise RecordError("no incident is open", remedy="Declare one first (D)")
         async with self._order:
-            return await self._writer.call(journal.put_blob, content)
+            answer: T = await self._writer.call(do, journal)
+        await self._poll()
+        return answer
+
+    async def put_blob(self, content: bytes) -> str:
+        """Store something large beside the events; answers its sha256."""
+        return await self.act(lambda journal: journal.put_blob(content))
+
+    async def attach(self, path: Path) -> Event:
+        """Store a file as evidence, masked where it is text."""
+        return await self.act(lambda journal: attach_file(journal, path))
+
+    async def head(self) -> str:
+        """The head of the record: 16 digits to keep elsewhere, a witness against later changes."""
+        return short(await self.act(lambda journal: verify(journal.directory).head))
+
+    # -- checklists
+
+    @property
+    def readings(self) -> Readings:
+        """What was read last."""
+        return self._readings
+
+    async def begin(self, playbook: Playbook) -> PlaybookRun:
+        """Start a checklist in the incident."""
+        run = await self.act(lambda journal: PlaybookRun.start(journal, playbook))
+        self._runs[run.id] = run
+        return run
+
+    async def playbook_run(self, state: RunState) -> PlaybookRun:
+        """The checklist of this state, as it was when it was started. Raises RecordError."""
+        if state.id not in self._runs:
+            self._runs[state.id] = await self.act(lambda journal: PlaybookRun.resume(journal, state))
+        return self._runs[state.id]
+
+    def host(self) -> Host:
+        """What command steps may know of this host."""
+        stack = topology(self._readings.containers.value, self._config)
+        return Host(
+            project=self._config.docker.project or _project(self._readings),
+            service=self._config.service.name,
+            url=self._config.service.url,
+            roles={role: stack.with_role(role) for role in ("edge", "app", "database", "cache")},
+            containers={label: [c.name for c in found if c.running] for label, found in stack.services.items()},
+        )
+
+    def evidence(self, findings: Iterable[Finding]) -> Evidence:
+        """What is known now, for steps that are verified by evidence."""
+        readings = self._readings
+        return evidence(
+            readings.probes.value if readings.probes.fault is None else None,
+            readings.containers.value if readings.containers.fault is None else None,
+            readings.metrics.value if readings.metrics.fault is None else None,
+            findings,
+            self.host().roles,
+        )
+
+    async def tick_by_evidence(self, findings: Iterable[Finding]) -> None:
+        """Tick what the evidence settles: checks, verifications, waits, decisions nobody took."""
+        incident = self.incident
+        if incident is None or incident.over:
+            return
+        known = self.evidence(findings)
+        for state in incident.runs:
+            if any(not step.settled for step in state.steps):
+                run = await self.playbook_run(state)
+                await self.act(lambda _, run=run: run.observe(known))  # type: ignore[misc]
 
     @property
     def journal(self) -> Journal | None:
@@ -252,3 +330,10 @@ class Desk:
             await asyncio.wait(self._tasks, timeout=deadline)
         self._reader.close()
         self._writer.close()
+
+
+def _project(readings: Readings) -> str:
+    """The only Compose project of this host; "" when there are several."""
+    containers = readings.containers.value.containers if readings.containers.value else ()
+    projects = {c.project for c in containers if c.project}
+    return projects.pop() if len(projects) == 1 else ""

@@ -29,7 +29,7 @@ from console.incident.levels import parse_severity
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")  # not {{.Names}}: docker's own templates pass through
 _SYMPTOM = re.compile(r"(probe|check|log|container|metric):.+")
 
 

@@ -116,7 +116,8 @@ def _recovery_step(data: Mapping[str, Any]) -> str:
 
 
 def _validation(data: Mapping[str, Any]) -> str:
-    verdict = {True: "validated", False: "not validated"}.get(data.get("ok"), "validation unknown")  # type: ignore[arg-type]
+    ok = data.get("ok")
+    verdict = "validated" if ok is True else "not validated" if ok is False else "validation unknown"
     passed = f" {_text(data, 'passed')}/{_text(data, 'total')}" if data.get("total") is not None else ""
     extra = _text(data, "text")
     return f"{verdict}{passed}{f': {extra}' if extra else ''}"

@@ -17,7 +17,7 @@ FATIGUE = 120 * MINUTE  # alone for that long, somebody should take over
 @dataclass(frozen=True, slots=True)
 class Timer:
     """One thing that is due. `name` is stable: ack, commander, update, executive, external, awake, callout,
-    relief, handover, review, escalate:<who>, step:<run>:<step>, containment:<id>."""
+    relief, handover, review, escalate:<who>, join:<who>, step:<run>:<step>, containment:<id>."""
 
     name: str
     label: str
@@ -114,7 +114,7 @@ def _escalations(incident: Incident, level: Level, declared: float) -> list[Time
         ]
     if "t4" not in incident.moments:
         due += [
-            Timer(f"escalate:{step.who}", f"not mitigated: bring in {step.who}", declared + step.after)
+            Timer(f"join:{step.who}", f"not mitigated: bring in {step.who}", declared + step.after)
             for step in level.unmitigated
         ]
     return due

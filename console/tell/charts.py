@@ -14,8 +14,10 @@ from html import escape
 
 Point = tuple[float, float | None]  # unix seconds, value; None from where it was unknown
 
-WIDTH, HEIGHT = 720, 216
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 46, 26
+WIDTH, HEIGHT = 720, 236
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 68, 26
+_ROWS = (64, 53, 42)  # where words of marks stand, nearest to the plot first
+_LETTER = 5.6  # width of a letter of them
 _MOST = 360  # points drawn of one line: two for each pixel column would be seen by nobody
 _COLOURS = ("#1f6feb", "#c2410c", "#15803d", "#9333ea", "#b45309", "#0e7490")
 _DASHES = ("", "6 3", "2 2", "8 3 2 3", "1 3", "10 4")
@@ -49,7 +51,7 @@ def chart(
 ) -> str:
     """One SVG element. `id` must be unique on its page; it names title and description for screen readers."""
     end = max(end, start + 1.0)
-    top = _nice_top(value for line in lines for _, value in line.points if value is not None)
+    top = _nice_top((value for line in lines for _, value in line.points if value is not None), unit)
     frame = _Frame(start, end, top)
     parts = [
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{escape(id)}-t {escape(id)}-d"'
@@ -64,7 +66,7 @@ def chart(
     ]
     for number, line in enumerate(lines):
         parts += _line(frame, line, number)
-    parts += _legend(lines)
+    parts += _legend(lines) if len(lines) != 1 or lines[0].label not in title else []
     parts.append("</svg>")
     return "\n".join(parts)
 
@@ -84,15 +86,17 @@ class _Frame:
         return round(HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM), 1)
 
 
-def _nice_top(values: Iterable[float]) -> float:
-    """The first of 1, 2, 2.5, 5 x 10^n that no value exceeds.
+def _nice_top(values: Iterable[float], unit: str = "") -> float:
+    """The first round figure that no value exceeds: 1, 2, 2.5, 5 x 10^n; of bytes 1, 2, 4 ... of their unit.
 
-    >>> _nice_top([3.2]), _nice_top([0.07]), _nice_top([])
-    (5.0, 0.1, 1.0)
+    >>> _nice_top([3.2]), _nice_top([0.07]), _nice_top([]), _nice_top([200e6], "B") / 2**20
+    (5.0, 0.1, 1.0, 256.0)
     """
     most = max((v for v in values if math.isfinite(v)), default=0.0)
     if most <= 0:
         return 1.0
+    if unit in ("B", "B/s"):
+        return float(2 ** max(0, math.ceil(math.log2(most))))
     power = 10.0 ** math.floor(math.log10(most))
     return float(next(round(power * f, 12) for f in (1, 2, 2.5, 5, 10) if power * f >= most))
 
@@ -125,23 +129,31 @@ def _time_axis(frame: _Frame) -> list[str]:
 
 
 def _marks(frame: _Frame, marks: Iterable[Mark]) -> list[str]:
-    """Labels of neighbours go on two rows, so that they can be read."""
-    parts: list[str] = []
-    ends = [-1.0, -1.0]  # right end of the last label in each row
+    """A line each; its words above the plot, on the first row with room. Marks that touch share their words."""
+    places: list[tuple[float, list[str]]] = []
     for mark in sorted(marks, key=lambda m: m.at):
         if not frame.start <= mark.at <= frame.end:
             continue
         x = frame.x(mark.at)
-        parts.append(f'<line class="mark" x1="{x}" y1="{_TOP - 2}" x2="{x}" y2="{HEIGHT - _BOTTOM}"/>')
-        width = 6.0 * len(mark.label)
-        left = min(x + 3, WIDTH - width)
-        row = 0 if left > ends[0] else 1
-        if left <= ends[row]:
-            continue  # the line stays, its words stand in the list of moments
-        ends[row] = left + width + 6
-        y = _TOP + 9 + 12 * row
-        parts.append(f'<text class="mark" x="{left:.1f}" y="{y}">{escape(mark.label)}</text>')
-    return parts
+        if places and x - places[-1][0] < 2:
+            places[-1][1].append(mark.label)
+        else:
+            places.append((x, [mark.label]))
+    parts: list[str] = []
+    texts: list[str] = []
+    taken = [-1.0] * len(_ROWS)  # right end of the last words in each row
+    for x, labels in places:
+        words = ", ".join(labels)
+        width = _LETTER * len(words)
+        left = x - width if x + width > WIDTH else x
+        row = next((n for n, end in enumerate(taken) if left > end), None)
+        top = _TOP - 2
+        if row is not None:
+            taken[row] = left + width + 4
+            top = _ROWS[row] + 2
+            texts.append(f'<text class="mark" x="{left:.1f}" y="{_ROWS[row]}">{escape(words)}</text>')
+        parts.append(f'<line class="mark" x1="{x}" y1="{top}" x2="{x}" y2="{HEIGHT - _BOTTOM}"/>')
+    return parts + texts
 
 
 def _shades(frame: _Frame, outages: Iterable[tuple[float, float]]) -> list[str]:

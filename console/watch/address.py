@@ -56,24 +56,29 @@ def is_address(host: str) -> bool:
 
 
 class Resolver:
-    """Resolves names for one user, in that user's own thread."""
+    """Resolves one name at a time in a thread of its own; who asks meanwhile shares the answer."""
 
     def __init__(self, name: str) -> None:
         self._lane = Lane(f"names for {name}")
+        self._asking: tuple[str, asyncio.Task[list[str] | OSError]] | None = None
 
     async def addresses(self, host: str, deadline: float) -> list[str]:
         """Addresses of `host` in the order the system prefers. Raises OSError or TimeoutError."""
         if is_address(host):
             return [host]
+        if self._asking is None or self._asking[0] != host or self._asking[1].done():
+            self._asking = (host, asyncio.create_task(self._lane.call(_getaddrinfo, host)))
         try:
-            found = await self._lane.call(_getaddrinfo, host, deadline=deadline)
-        except SourceError as error:  # the lane's own deadline
-            raise TimeoutError(f"{host} does not resolve in {deadline:g} s") from error
+            found = await asyncio.wait_for(asyncio.shield(self._asking[1]), deadline)
+        except SourceError as error:
+            raise TimeoutError(f"names cannot be resolved: {error}") from error
         if isinstance(found, OSError):
             raise found
         return found
 
     def close(self) -> None:
+        if self._asking is not None:
+            self._asking[1].cancel()
         self._lane.close()
 
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
 from console.errors import SourceError
 from console.redact import redact
 from console.text import clean, decode
-from console.watch.container_records import EngineEvent
+from console.watch.container_records import ContainerDetail, DetailLine, EngineEvent
 from console.watch.engine_api import Engine
 from console.watch.inspected import container_from_inspect, moment
 from console.watch.source import Lane
@@ -29,32 +28,7 @@ _LOG_LINES = 200
 _HEALTH_RUNS = 3
 _LINE = 2000  # characters
 _COMPOSE = "com.docker.compose."
-_PS = "-eo pid,user,pcpu,rss,etime,args"  # busybox knows no -eo: then the engine's own choice
-
-
-@dataclass(frozen=True, slots=True)
-class DetailLine:
-    """One line of a container's log."""
-
-    at: float | None  # unix seconds, by the engine
-    stream: str  # stdout, stderr
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerDetail:
-    """What is known of one container. Where a part could not be read its `..._error` says why, else it is ""."""
-
-    id: str  # full, or what was asked for where the engine does not tell
-    name: str
-    summary: tuple[tuple[str, str], ...]  # in the order to show; a key may come several times
-    summary_error: str
-    process_titles: tuple[str, ...]
-    processes: tuple[tuple[str, ...], ...]
-    processes_error: str
-    events: tuple[EngineEvent, ...]  # since the console looks, oldest first
-    logs: tuple[DetailLine, ...]  # the last 200, oldest first
-    logs_error: str
+_PS = "-wweo pid,user,pcpu,rss,etime,args"  # busybox knows none of it: then the engine's own choice
 
 
 class DetailReader:

@@ -35,6 +35,7 @@ class FiguresReader:
         self._poller = StatsPoller(engine)
         self._metered: dict[str, _Metered] = {}
         self._elsewhere: dict[str, int] = {}  # container -> pid that could not be metered
+        self._here = False  # a container of this engine was a process of this host
         self._sampled_at = float("-inf")
         self._samples = 0
 
@@ -43,12 +44,14 @@ class FiguresReader:
         running = {c.id: c for c in containers if c.pid and c.status in ("running", "paused")}
         for id_ in [id_ for id_, m in self._metered.items() if id_ not in running or m.meter.pid != running[id_].pid]:
             self._metered.pop(id_).meter.close()
+        for id_ in [id_ for id_, pid in self._elsewhere.items() if id_ not in running or running[id_].pid != pid]:
+            del self._elsewhere[id_]
         if now - self._sampled_at >= (_SOONEST if self._samples > 1 else _SECOND):
             self._sampled_at = now
             self._samples += 1
             self._sample(running, now)
         found = {id_: metered.figures for id_, metered in self._metered.items()}
-        if elsewhere := [id_ for id_ in running if id_ not in self._metered]:
+        if elsewhere := [id_ for id_ in running if not self._engine.local or id_ in self._elsewhere]:
             found.update(self._poller.figures(elsewhere, now))
         return found
 
@@ -90,8 +93,10 @@ class FiguresReader:
                 quota=container.cpu_limit is not None,
             )
         except OSError:
-            self._elsewhere[container.id] = pid
+            # Where others could be metered, a process that is gone has just ended, and is no one else's.
+            if not self._here or (self._hierarchies.proc / str(pid)).exists():
+                self._elsewhere[container.id] = pid
             return None
-        self._elsewhere.pop(container.id, None)
+        self._here = True
         metered = self._metered[container.id] = _Metered(meter)
         return metered

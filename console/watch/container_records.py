@@ -71,3 +71,28 @@ class ContainersReading:
     host: str  # "unix:///var/run/docker.sock"
     containers: tuple[Container, ...]
     events: tuple[EngineEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DetailLine:
+    """One line of a container's log."""
+
+    at: float | None  # unix seconds, by the engine
+    stream: str  # stdout, stderr
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerDetail:
+    """What is known of one container. Where a part could not be read its `..._error` says why, else it is ""."""
+
+    id: str  # full, or what was asked for where the engine does not tell
+    name: str
+    summary: tuple[tuple[str, str], ...]  # in the order to show; a key may come several times
+    summary_error: str
+    process_titles: tuple[str, ...]
+    processes: tuple[tuple[str, ...], ...]
+    processes_error: str
+    events: tuple[EngineEvent, ...]  # since the console looks, oldest first
+    logs: tuple[DetailLine, ...]  # the last 200, oldest first
+    logs_error: str

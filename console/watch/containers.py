@@ -13,24 +13,28 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from console.config import DockerConfig
 from console.errors import SourceError
 from console.watch.cgroups import UNKNOWN, Figures, Hierarchies
-from console.watch.container_detail import ContainerDetail, DetailReader
 from console.watch.container_figures import FiguresReader
-from console.watch.container_records import Container, ContainersReading, EngineEvent
+from console.watch.container_records import Container, ContainerDetail, ContainersReading, DetailLine, EngineEvent
 from console.watch.container_roster import Roster
 from console.watch.engine_api import Engine
 from console.watch.engine_events import EventStream, Inbox, Pulse
 from console.watch.engine_host import engine_socket
 from console.watch.source import Lane
 
+if TYPE_CHECKING:
+    from console.watch.container_detail import DetailReader
+
 __all__ = [
     "Container",
     "ContainerDetail",
     "ContainersReading",
     "ContainersSource",
+    "DetailLine",
     "EngineEvent",
     "engine_socket",
 ]
@@ -54,7 +58,7 @@ class ContainersSource:
         self._pulse = Pulse(self.engine, self._inbox, self._engine_is_back)
         self._stream: EventStream | None = None
         self._figures = FiguresReader(self.engine, hierarchies)
-        self._detail = DetailReader(self.engine, self._inbox.events)
+        self._detail: DetailReader | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._bell = asyncio.Event()
         self._started = self._closed = self._read_once = False
@@ -66,6 +70,7 @@ class ContainersSource:
         """All containers now. Raises SourceError with what is wrong with the engine."""
         self._loop = asyncio.get_running_loop()
         self._bell.clear()
+        self._next_look = None
         if self._closed:
             raise SourceError("closed")
         if not self._started:
@@ -90,6 +95,10 @@ class ContainersSource:
 
     async def describe(self, container: str) -> ContainerDetail:
         """Everything about one container (id or name), each part with its own deadline and error."""
+        if self._detail is None:
+            from console.watch.container_detail import DetailReader
+
+            self._detail = DetailReader(self.engine, self._inbox.events)
         return await self._detail.read(container)
 
     async def close(self) -> None:
@@ -101,7 +110,8 @@ class ContainersSource:
         if self._lane.stuck_for is None:
             self._figures.close()
         self._lane.close()
-        self._detail.close()
+        if self._detail is not None:
+            self._detail.close()
         self.engine.close()
 
     # -- from the threads

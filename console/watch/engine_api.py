@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 NEWEST_API = (1, 45)  # what docker-py 7 speaks; a newer engine is asked to speak this
 OLDEST_API = (1, 24)  # what docker-py 7 still speaks: Docker 1.12
 CALL_DEADLINE = 2.5  # seconds; a read of containers has 3 in all
+STATS_THREADS = 32  # ask a remote engine for figures at once, each over its own kept connection
 _CHUNK = 1 << 18
 
 
@@ -113,10 +114,12 @@ class Engine:
     def client(self, deadline: float = 10.0) -> APIClient:
         """docker-py's low-level client with the version pinned and `deadline` as its HTTP timeout.
 
+        The engine is asked for its version first: where nothing answers that says so at once, and docker-py
+        leaks a socket when a connection is refused.
         The caller closes it. Its calls block, so they belong into a thread; wrap them in `plain_words`.
         `exec_start` knows no timeout and needs a deadline of the caller's own.
         """
-        return self._client(self.version.api, deadline)
+        return self._client(self.pin(min(deadline, CALL_DEADLINE)).api, deadline)
 
     @contextmanager
     def plain_words(self, deadline: float | None = None) -> Iterator[None]:
@@ -132,7 +135,7 @@ class Engine:
             return error
         if self._tunnel is not None and (trouble := self._tunnel.trouble()):
             return EngineError(
-                f"ssh to {self.endpoint.host} failed: {trouble}",
+                f"ssh to {self.endpoint.ssh_target} failed: {trouble}",
                 remedy=f"It must log in without a question: try 'ssh {self.endpoint.ssh_target} true'",
             )
         return explain(error, self.endpoint, deadline)
@@ -163,7 +166,12 @@ class Engine:
     def _ask_remote(self, path: str, deadline: float) -> tuple[int, bytes]:
         if self._reader is None:
             # All paths carry their version, so that of the client does not matter.
-            self._reader = self._client(f"{OLDEST_API[0]}.{OLDEST_API[1]}", CALL_DEADLINE)
+            reader = self._client(f"{OLDEST_API[0]}.{OLDEST_API[1]}", CALL_DEADLINE)
+            from requests.adapters import HTTPAdapter
+
+            for scheme in ("http://", "https://"):
+                reader.mount(scheme, HTTPAdapter(pool_maxsize=STATS_THREADS + 4))
+            self._reader = reader
         # requests counts connecting and each silence apart.
         response = self._reader.get(self._reader.base_url + path, timeout=(deadline, deadline))
         return response.status_code, response.content
@@ -245,7 +253,7 @@ def explain(error: Exception, endpoint: Endpoint, deadline: float | None = None)
     if isinstance(error, ValueError):
         return EngineError("the answer is not that of a Docker engine", remedy="Check [docker] host")
     text = clean(redact(str(error).strip() or type(error).__name__), 200)
-    return EngineError(f"Docker engine: {text}", remedy=f"Check [docker] host ({endpoint.host})")
+    return EngineError(f"Docker engine: {text}")
 
 
 def _unreachable(error: OSError, endpoint: Endpoint) -> EngineError | None:

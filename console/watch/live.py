@@ -8,7 +8,7 @@ from console.config import Config
 from console.watch.containers import ContainersSource
 from console.watch.host import HostSource
 from console.watch.logs import LogHub, LogsSource
-from console.watch.metrics import MetricsSource
+from console.watch.metrics import HubLines, MetricsSource
 from console.watch.probes import ProbesSource
 from console.watch.source import Source
 
@@ -23,6 +23,6 @@ class LiveSources:
             HostSource(),
             self.containers,
             ProbesSource(config.probes),
-            MetricsSource(config.metrics, config.database),
+            MetricsSource(config.metrics, config.database, HubLines(self.hub)),
             LogsSource(self.hub),
         )

@@ -26,10 +26,11 @@ _PACKED = (".gz", ".xz", ".bz2", ".zst", ".lz4", ".zip")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Whole lines as read. `offset` is their first byte's in the file."""
+    """Whole lines as read. `offset` is their first byte's in the file; `old`: they were there before we looked."""
 
     data: bytes
     offset: int
+    old: bool = False
 
 
 @dataclass(slots=True)
@@ -176,7 +177,7 @@ class FileTail:
             if not cut and len(data) >= _CARRY:
                 cut = len(data)
             if cut:
-                pieces.append(Piece(data[:cut], one.position))
+                pieces.append(Piece(data[:cut], one.position, not self._looked))
                 one.print = data[max(0, cut - _PRINT) : cut]
                 one.position += cut
             one.carry = data[cut:]
@@ -200,7 +201,7 @@ class FileTail:
     def _flush(self, one: _Open) -> list[Piece]:
         if not one.carry:
             return []
-        piece = Piece(one.carry, one.position)
+        piece = Piece(one.carry, one.position, not self._looked)
         one.print = one.carry[-_PRINT:]
         one.position += len(one.carry)
         one.carry = b""
@@ -230,7 +231,11 @@ class GlobTail:
         """(file's name, piece) of all files."""
         if self._clock() - self._scan_at >= _GLOB_EVERY:
             self._scan()
-        found = [(name, piece) for name, tail in self.tails.items() for piece in tail.poll()]
+        found: list[tuple[str, Piece]] = []
+        for name, tail in self.tails.items():
+            found += [(name, piece) for piece in tail.poll()]
+            if tail.key is not None:
+                self._seen.add(tail.key)
         faults = [tail for tail in self.tails.values() if tail.fault]
         if not self.tails:
             self.fault, self.remedy = "no file matches", "Check the glob; files are read as soon as they appear"
@@ -247,9 +252,6 @@ class GlobTail:
     def _scan(self) -> None:
         self._scan_at = self._clock()
         paths = {str(path) for path in self._base.glob(self._open_part) if not path.name.endswith(_PACKED)}
-        for tail in self.tails.values():
-            if tail.key is not None:
-                self._seen.add(tail.key)
         for name, tail in list(self.tails.items()):
             if str(tail.path) not in paths and tail.fault:
                 tail.close()
@@ -313,10 +315,10 @@ class FileLines:
         start = max(0, end - limit)
         while True:
             data = os.pread(self._fd, end - start, start)
-            first = 0 if start == 0 else data.find(b"\n") + 1
+            first = 0 if start == 0 else data.find(b"\n", 0, len(data) - 1) + 1
             if first or start == 0 or end - start >= 16 * self.BLOCK:
                 break
-            start = max(0, start - limit)  # a line longer than the block
+            start = max(0, end - 2 * (end - start))  # a line longer than the block
         return _with_offsets(data[first:], start + first)
 
     def after(self, start: int, limit: int = BLOCK) -> list[tuple[int, bytes]]:

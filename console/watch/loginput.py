@@ -10,10 +10,10 @@ from typing import Protocol
 
 from console.errors import SourceError
 from console.watch.engine_api import Engine, NoSuchContainerError
-from console.watch.logfile import FileTail, GlobTail
+from console.watch.logfile import FileTail, GlobTail, Piece
 from console.watch.logstream import ContainerStream, JournalStream, Stream
 
-Found = tuple[str, bytes, int | None]  # source, whole lines, offset of the first byte in its file
+Found = tuple[str, Piece]  # source, whole lines
 Sink = Callable[[str, bytes, bool], None]  # source, whole lines, whether they are from the past
 
 
@@ -67,7 +67,7 @@ class FileInput:
         return self._tail.dropped
 
     def poll(self) -> Iterable[Found]:
-        return [(self.name, piece.data, piece.offset) for piece in self._tail.poll()]
+        return [(self.name, piece) for piece in self._tail.poll()]
 
     def path_of(self, source: str) -> Path | None:
         return self._tail.path if source == self.name else None
@@ -98,7 +98,7 @@ class GlobInput:
         return self._glob.dropped
 
     def poll(self) -> Iterable[Found]:
-        return [(name, piece.data, piece.offset) for name, piece in self._glob.poll()]
+        return self._glob.poll()
 
     def path_of(self, source: str) -> Path | None:
         tail = self._glob.tails.get(source)
@@ -220,7 +220,7 @@ class ContainerInput:
 
     def poll(self) -> Iterable[Found]:
         tail = self._tail
-        return [(self.name, piece.data, piece.offset) for piece in tail.poll()] if tail is not None else ()
+        return [(self.name, piece) for piece in tail.poll()] if tail is not None else ()
 
     def path_of(self, source: str) -> Path | None:
         return self._tail.path if self._tail is not None and source == self.name else None

@@ -40,8 +40,8 @@ _SURE = (
     "emergency|emerg|alert"
 )
 # Words believed at the start of the message when a colon follows.
-_LEADING = _SURE + "|log|system|fail|success|failure|deprecated"
-_UPPER = (
+LEADING = _SURE + "|log|system|fail|success|failure|deprecated"
+UPPER = (
     "TRACE|FINEST|FINER|FINE|DEBUG[1-5]?|DEBU|DBUG|DBG|VERBOSE|VRB|INFO|INF|INFORMATION|NOTICE|WARNING|WARN|WRN|"
     "ERROR|ERRO|ERR|SEVERE|CRITICAL|CRIT|CRT|FATAL|FATA|FTL|DPANIC|PANIC|PANI|EMERG|EMERGENCY|ALERT|LOG|CONFIG|SUCCESS|FAILURE"
 )
@@ -61,21 +61,21 @@ _MYSQL = re.compile(r"^ \d+ \[(System)\] ")
 _LOGRUS = re.compile(r"^\s*(TRAC|DEBU|INFO|WARN|ERRO|FATA|PANI)\[\d{4,}\]")
 _START = re.compile(
     r"^[\s\W]{0,6}(?:("
-    + _UPPER
+    + UPPER
     + r")(?![\w=])(?!/[a-z])|("
-    + _LEADING
+    + LEADING
     + r")(?:\[\w+\])?(?: {0,2}:| {1,2}[-|>–] |\t|\])"
     r"|PHP (Notice|Warning|Deprecated|Fatal|Parse)|npm (ERR|WARN|error|warn|notice|info)\b)"
 )
 _LOWER_START = re.compile(
-    r"^[\s\W]{0,6}(" + _LEADING + r")(?:\[\w+\])?(?: {0,2}:(?!\d)| {1,2}[-|>–] |\t|\]| {2,})", re.I
+    r"^[\s\W]{0,6}(" + LEADING + r")(?:\[\w+\])?(?: {0,2}:(?!\d)| {1,2}[-|>–] |\t|\]| {2,})", re.I
 )
 _TAGGED = re.compile(
-    r"(?:^|[\w)\]] ?)[.:/|] ?(" + _SURE + r")(?=:(?!:|//)|\]|\)| ?\|| - )|\b\w+\.(" + _UPPER + r")\b[: ]", re.I
+    r"(?:^|[\w)\]] ?)[.:/|] ?(" + _SURE + r")(?=:(?!:|//)|\]|\)| ?\|| - )|\b\w+\.(" + UPPER + r")\b[: ]", re.I
 )
 _DELIMITED = re.compile(r"(?:^|\s)[-|*=>~#]{1,3} ?(" + _SURE + r") ?[-|*=<~#:]", re.I)
 _BARE = re.compile(
-    r"(?<![\w/.=\"'<&?%$@-])(" + _UPPER + r")(?![\w/=\"'.(]|-[A-Za-z]| (?:level|code|rate|count|page)\b)"
+    r"(?<![\w/.=\"'<&?%$@-])(" + UPPER + r")(?![\w/=\"'.(]|-[A-Za-z]| (?:level|code|rate|count|page)\b)"
 )
 _MIXED = re.compile(r"(?:^|[\s:])(" + _SURE + r"): ", re.I)
 _SYSLOG_PAIR = re.compile(

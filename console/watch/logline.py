@@ -248,7 +248,7 @@ class LineReader:
             level = self._level(before, after if body is after else body, text)
         # The engine's stamp has a zone; the line's own may not, and then says less.
         when = wrap.time if wrap.time is not None and stamp.when.tzinfo is None else stamp.when
-        return Line(when, level, _message(before, body, body is after) or text, source, arrived=wrap.time)
+        return Line(when, level, _message(before, body) or text, source, arrived=wrap.time)
 
     def _level(self, before: str, after: str, text: str) -> str | None:
         if after[:7] == " - - " or before.endswith("- - [") or before.endswith("] - - ["):
@@ -268,6 +268,8 @@ class LineReader:
         if continued:
             own = own if own is not None and text[:1] not in " \t" else None
         self._stamped = max(0, self._stamped - 1)
+        if own is not None and not continued:
+            text = _message("", text) or text
         return Line(wrap.time, own, text, wrap.source, continuation=continued, arrived=wrap.time)
 
 
@@ -308,13 +310,14 @@ def _json_level(data: dict[str, Any]) -> str | None:
     return "info" if "@t" in data and "@mt" in data else None
 
 
+# A level word in front of the message: in capitals, or with the punctuation that sets a level off.
 _LEVEL_TOKEN = re.compile(
-    r"^[\s\[\](<|>:,-]*(?:" + "|".join(sorted(loglevel.WORDS, key=len, reverse=True)) + r")\b[\])>|:]*\s*(?:[-|:] )?",
-    re.I,
+    r"^[\s\[\](<|>:,-]*(?:(?:" + loglevel.UPPER + r")\b[\])>|:]*|(?i:" + loglevel.LEADING + r")\b[\])>|:]+)"
+    r"(?:\s+(?:[-|:] )?|$)"
 )
 
 
-def _message(before: str, body: str, strip_level: bool) -> str:
+def _message(before: str, body: str) -> str:
     """The text after the header: separators and a level word in front go, everything else stays."""
     rest = _AFTER_HEADER.sub("", body, count=1)
     m = _LEVEL_TOKEN.match(rest)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -53,6 +53,7 @@ class LogHub:
         engine: Engine | None = None,
     ) -> None:
         self.buffer = LogBuffer(capacity)
+        self.backlog_end = 0  # seq after the newest line that was there before this console looked
         self._configured = {log.container: log for log in logs if log.container}
         self._logs = tuple(logs)
         self._docker = docker
@@ -141,16 +142,18 @@ class LogHub:
             self._ask.set()
 
     def _names(self, containers: Sequence[Container]) -> dict[str, str]:
-        labels = [one.label for one in containers]
+        """What each container's source is called: as configured, else its service where that is one container."""
+        count = Counter(one.label for one in containers)
+        files = {log.name for log in self._logs if not log.container}
         names = {}
         for one in containers:
             configured = self._configured.get(one.service) or self._configured.get(one.name)
-            if configured is not None and labels.count(one.label) == 1:
-                names[one.id] = configured.name
-            elif labels.count(one.label) > 1:
+            if count[one.label] > 1:
                 names[one.id] = one.name.removeprefix(f"{one.project}-") if one.project else one.name
+            elif configured is not None:
+                names[one.id] = configured.name
             else:
-                names[one.id] = one.label
+                names[one.id] = one.name if one.label in files else one.label
         return names
 
     def _drop(self, container: str) -> None:
@@ -192,15 +195,15 @@ class LogHub:
             busy = False
             inputs = self._all_inputs()
             for one in inputs:
-                for source, data, offset in one.poll():
+                for source, piece in one.poll():
                     busy = True
                     self._of[source] = one
-                    self._take(source, data, offset, source not in self._counters)
+                    self._take(source, piece.data, piece.offset, piece.old)
             with self._lock:
                 gone, self._gone = self._gone, []
             for one in gone:
-                for source, data, offset in one.poll():
-                    self._take(source, data, offset, False)
+                for source, piece in one.poll():
+                    self._take(source, piece.data, piece.offset, False)
                 one.close()
             self._settle_past(inputs)
             if time.monotonic() - self._began > _LOOK_BACK_AFTER:
@@ -242,6 +245,7 @@ class LogHub:
             past, self._past, self._past_since = self._past, [], None
             for source, data, arrived, offset in merged(past, self._reader.fresh):
                 self.buffer.append(source, data, arrived, offset)
+            self.backlog_end = self.buffer.next
         if self._newest is None:
             self._newest = self._clock()
 

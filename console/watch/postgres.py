@@ -122,11 +122,14 @@ async def one_row(connection: asyncpg.Connection[Any], query: str, deadline: flo
 
 
 def connection_lost(error: BaseException) -> bool:
-    """Whether a connection that was open had ended before it was used."""
-    if getattr(error, "sqlstate", None) in ("57P01", "57P02"):
-        return True
-    name = type(error).__name__
-    return name in _LOST or name == "InterfaceError" or isinstance(error, ConnectionResetError | BrokenPipeError)
+    """Whether a connection that was kept turned out dead, so that the same query deserves a new one.
+
+    asyncpg has many ways to say so, its own internal errors among them; a query that failed has a state.
+    """
+    state = getattr(error, "sqlstate", None)
+    if state:
+        return state in ("57P01", "57P02") or str(state).startswith("08")
+    return not isinstance(error, TimeoutError | ValueError)
 
 
 def plain(error: BaseException, deadline: float) -> str:

@@ -51,7 +51,7 @@ def reason(error: BaseException, seconds: float) -> str:
     >>> reason(ConnectionRefusedError(111, "x"), 3)
     'connection refused'
     """
-    chain = list(_causes(error))
+    chain = list(causes(error))
     for cause in reversed(chain):
         words = _known(cause)
         if words:
@@ -75,14 +75,14 @@ def _known(error: BaseException) -> str:
     return ""
 
 
-def _causes(error: BaseException, depth: int = 0) -> Iterator[BaseException]:
+def causes(error: BaseException, depth: int = 0) -> Iterator[BaseException]:
     """The error and what lies beneath it, outermost first."""
     if depth > 8:
         return
     yield error
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
-            yield from _causes(inner, depth + 1)
+            yield from causes(inner, depth + 1)
     beneath = error.__cause__ or error.__context__
     if beneath is not None:
-        yield from _causes(beneath, depth + 1)
+        yield from causes(beneath, depth + 1)

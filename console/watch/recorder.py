@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from console.redact import redact_data
 from console.watch.containers import Container, ContainersReading, EngineEvent
@@ -39,7 +39,10 @@ _MOST_POINTS = 60_000  # in a frozen record: about 1 MB of JSON
 _TRANSITIONS = 2000
 _EVENTS = 1000
 _LOG_LINES = 200
+_OVERLAP = 20  # known items after which a list holds nothing new; it may be in order of time, not of arrival
 _TIDY_EVERY = 30.0
+
+T = TypeVar("T")
 
 Key = tuple[str, str, str]  # group, subject, name
 
@@ -74,6 +77,29 @@ class _State:
     mark: float | None = None  # start of a container: a restart that looks like no change
 
 
+class _Recent(Generic[T]):
+    """The last things of a list that every reading repeats, each once, in the order they came."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: dict[T, None] = {}
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._kept)
+
+    def take(self, newest: Sequence[T]) -> None:
+        fresh: list[T] = []
+        known = 0
+        for item in reversed(newest):
+            if item not in self._kept:
+                fresh.append(item)
+            elif (known := known + 1) > _OVERLAP:
+                break
+        self._kept.update(dict.fromkeys(reversed(fresh)))
+        while len(self._kept) > self._most:
+            del self._kept[next(iter(self._kept))]
+
+
 class FlightRecorder:
     """Takes every published reading (`add` costs microseconds) and goes on recording after a `freeze`."""
 
@@ -83,8 +109,8 @@ class FlightRecorder:
         self._tracks: dict[Key, Track] = {}
         self._states: dict[tuple[str, str], _State] = {}
         self._transitions: deque[Transition] = deque(maxlen=_TRANSITIONS)
-        self._events: deque[EngineEvent] = deque(maxlen=_EVENTS)
-        self._log: deque[LogRecord] = deque(maxlen=_LOG_LINES)
+        self._events: _Recent[EngineEvent] = _Recent(_EVENTS)
+        self._log: _Recent[LogRecord] = _Recent(_LOG_LINES)
         self._taken: dict[str, float] = {}
         self._tidied = 0.0
 
@@ -186,7 +212,7 @@ class FlightRecorder:
             if kind == "container" and subject not in present:
                 self._state(at, kind, subject, "removed", "")
                 self._gap("container", at, subject)
-        self._extend(self._events, reading.events)
+        self._events.take(reading.events)
 
     def _container_state(self, container: Container, at: float) -> None:
         state, detail = container.status, ""
@@ -225,17 +251,7 @@ class FlightRecorder:
     def _logs(self, stats: LogStats, at: float) -> None:
         self._point(("logs", "", "errors"), "/min", _SLOW_EVERY, at, stats.errors_per_minute)
         self._point(("logs", "", "lines"), "/s", _SLOW_EVERY, at, stats.lines_per_second)
-        self._extend(self._log, stats.last_errors)
-
-    @staticmethod
-    def _extend(kept: deque[Any], newest: tuple[Any, ...]) -> None:
-        """Append what is new of a list that each reading repeats, oldest first."""
-        fresh: list[Any] = []
-        for item in reversed(newest):
-            if item in kept:
-                break
-            fresh.append(item)
-        kept.extend(reversed(fresh))
+        self._log.take(stats.last_errors)
 
     def _point(self, key: Key, unit: str, every: float, at: float, value: float | None) -> None:
         track = self._tracks.get(key)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from console.errors import SevdeckError, SourceError
+from console.redact import redact
 from console.text import clean
 
 T = TypeVar("T")
@@ -318,15 +319,10 @@ class Supervisor:
         if watch.failures == 1:
             watch.sick_since = time.monotonic()
         since = watch.reading.fault.since if watch.reading.fault is not None else now
-        if isinstance(error, SourceError):
-            reason, remedy = error.message, error.remedy
-        else:
-            if watch.failures == 1:  # once per sickness, or a broken source fills the disk
-                _log.error("source %s failed unexpectedly", watch.source.name, exc_info=error)
-            reason = (
-                f"unexpected {type(error).__name__}: {error}" if str(error) else f"unexpected {type(error).__name__}"
-            )
-            remedy = "Details are in the log file"
+        if not isinstance(error, SevdeckError) and watch.failures == 1:
+            # Once per sickness, or a broken source would fill the disk.
+            _log.error("source %s failed unexpectedly", watch.source.name, exc_info=error)
+        reason, remedy = _plain(error)
         fault = Fault(_sentence(reason), _sentence(remedy), since)
         watch.reading = Reading(watch.reading.value, watch.reading.taken_at, fault)
         self._show(watch)
@@ -376,7 +372,7 @@ def _plain(error: Exception) -> tuple[str, str]:
 
 
 def _sentence(text: str) -> str:
-    return clean(text.strip(), 400).rstrip(".")
+    return clean(redact(text.strip()), 400).rstrip(".")
 
 
 async def _quietly_changed(source: Source[Any]) -> None:

@@ -47,13 +47,14 @@ class Track:
         """Points in a span, without those in the middle of a flat stretch: a line through the rest is the same."""
         first, last = bisect_left(self._times, since), bisect_left(self._times, until + 1e-6)
         kept: list[Point] = []
-        for place in range(first, last):
-            value = self._values[place]
-            point = (self._times[place], None if math.isnan(value) else _short(value))
-            if len(kept) > 1 and kept[-1][1] == kept[-2][1] == point[1]:
-                kept[-1] = point
-            else:
-                kept.append(point)
+        before = flat = math.nan  # the last value, and the one before it when they are the same
+        for at, value in zip(self._times[first:last].tolist(), self._values[first:last].tolist(), strict=True):
+            if value == flat:
+                kept[-1] = (at, kept[-1][1])
+                continue
+            kept.append((at, _short(value) if value == value else None))
+            flat = value if value == before else math.nan
+            before = value
         return kept
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from console import __version__
 from console.watch.address import Resolver, first_that_connects, is_address
+from console.watch.reasons import causes
 from console.watch.source import Lane
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class Web:
             try:
                 return await _fetch(client, request)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                if any(isinstance(cause, ssl.SSLError) for cause in causes(error)):
+                    raise  # it did connect: another address would say no better
                 raise ConnectionError("could not connect") from error
 
         async with asyncio.timeout(deadline):

@@ -113,7 +113,15 @@ class PrivateEngine:
         os.kill(pid, signal.SIGTERM)
         wait_until(lambda: not _alive(pid), "end of the engine", deadline=STOP_DEADLINE)
         run(["ip", "netns", "delete", self.namespace], check=False)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self._unmount()
+        shutil.rmtree(self.directory)
+
+    def _unmount(self) -> None:
+        """The data directory is mounted on itself, once for every start."""
+        targets = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for target in reversed(targets):
+            if target.startswith(f"{self.directory}/"):
+                run(["umount", target], check=False)
 
     def _signal(self, number: signal.Signals) -> int:
         pid = self.pid

@@ -29,7 +29,7 @@ EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
 
 def lab_root() -> Path:
     """Where project directories live: outside the checkout, as on a real host."""
-    return Path(os.environ.get("SEVDECK_LAB_DIR", "/tmp/sevdeck-lab"))  # noqa: S108
+    return Path(os.environ.get("SEVDECK_LAB_DIR", "/tmp/sevdeck-lab"))
 
 
 @dataclass(frozen=True)
@@ -191,6 +191,8 @@ class Stack:
         self.prepare()
         self.compose("up", "--detach", "--remove-orphans", timeout=deadline)
         self.wait_well(deadline)
+        # Anew, so that the rate is the one asked for.
+        self.docker("rm", "--force", self.traffic_container, check=False)
         self._start_traffic()
         return time.monotonic() - began
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from pathlib import Path
-
-import pytest
 
 from console.watch.logline import Line, LineReader
 
@@ -61,7 +58,9 @@ def misses() -> tuple[list[str], list[str], list[str]]:
 def test_levels_and_times_of_the_labelled_lines() -> None:
     levels, times, invented = misses()
     count = len(samples())
-    print(f"level {1 - len(levels) / count:.3f}, time {1 - len(times) / count:.3f}, invented {len(invented)}, of {count}")
+    print(
+        f"level {1 - len(levels) / count:.3f}, time {1 - len(times) / count:.3f}, invented {len(invented)}, of {count}"
+    )
     print("\n".join(levels + times))
     assert count >= 140
     assert len(levels) <= count * 0.05

@@ -12,6 +12,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,11 +20,11 @@ from console.config import ProbeConfig
 from console.watch.address import Resolver, split_host_port
 from console.watch.probes import ProbeResult, ProbesSource, run_probe
 from console.watch.probes.source import follow
-from tests.unit.loopback import Asked, believes, certificate, serve, shows, silence, web
+from tests.unit.loopback import Asked, Talk, believes, certificate, serve, shows, silence, web
 
 
-def probe(kind: str, target: str, **more: object) -> ProbeConfig:
-    return ProbeConfig(**{"name": "it", "kind": kind, "target": target, "timeout": 2.0, **more})  # type: ignore[arg-type]
+def probe(kind: str, target: str, **more: Any) -> ProbeConfig:
+    return ProbeConfig(**{"name": "it", "kind": kind, "target": target, "timeout": 2.0, **more})
 
 
 def stamp(days: float) -> str:
@@ -190,7 +191,7 @@ async def test_tcp() -> None:
     assert "write host:port" in (await run_probe(probe("tcp", "127.0.0.1"))).detail
 
 
-def redis(password: str = "", pong: bytes = b"+PONG\r\n") -> object:
+def redis(password: str = "", pong: bytes = b"+PONG\r\n") -> Talk:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         allowed = not password
         while True:
@@ -219,7 +220,7 @@ def redis(password: str = "", pong: bytes = b"+PONG\r\n") -> object:
     ],
 )
 async def test_redis_with_a_password(url: str, ok: bool, says: str) -> None:
-    async with serve(redis("s3cret!x")) as port:  # type: ignore[arg-type]
+    async with serve(redis("s3cret!x")) as port:
         result = await run_probe(probe("redis", url.format(port=port)))
     assert result.ok is ok, result.detail
     assert says in result.detail
@@ -227,7 +228,7 @@ async def test_redis_with_a_password(url: str, ok: bool, says: str) -> None:
 
 
 async def test_redis_that_is_loading_hung_or_no_redis_at_all() -> None:
-    async with serve(redis(pong=b"-LOADING Redis is loading the dataset in memory\r\n")) as port:  # type: ignore[arg-type]
+    async with serve(redis(pong=b"-LOADING Redis is loading the dataset in memory\r\n")) as port:
         assert (await run_probe(probe("redis", f"127.0.0.1:{port}"))).detail.startswith("is loading its data")
     async with serve(silence) as port:
         hung = await run_probe(probe("redis", f"127.0.0.1:{port}", timeout=0.2))
@@ -323,8 +324,8 @@ async def test_one_picture_without_a_schedule() -> None:
     assert [result.ok for result in reading.probes] == [True] * 5
 
 
-def result(ok: bool | None, at: float, **more: object) -> ProbeResult:
-    return ProbeResult("it", "http", "x", ok, "", 0.1, at, at, False, **more)  # type: ignore[arg-type]
+def result(ok: bool | None, at: float, **more: Any) -> ProbeResult:
+    return ProbeResult("it", "http", "x", ok, "", 0.1, at, at, False, **more)
 
 
 def test_history_is_bounded_and_since_moves_only_with_the_state() -> None:
@@ -337,6 +338,14 @@ def test_history_is_bounded_and_since_moves_only_with_the_state() -> None:
     assert (last.since, last.at) == (40.0, 49.0)
     unknown = follow(last, result(None, 50.0))
     assert unknown.history == last.history
+
+
+async def test_many_probes_of_one_name_at_once() -> None:
+    async with serve(web(lambda asked: (200, ""))) as port:
+        source = ProbesSource([probe("http", f"http://localhost:{port}/", name=str(n)) for n in range(8)])
+        reading = await source.read_once()
+        await source.close()
+    assert [result.detail[:7] for result in reading.probes] == ["200 in "] * 8
 
 
 async def test_names_resolve_in_a_daemon_thread_so_that_a_dead_name_server_cannot_hold_up_the_exit() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from console.watch.metrics.log_count import LinesAfter
+from console.watch.metrics.log_lines import HubLines
 from console.watch.metrics.point import MetricPoint, MetricsReading
 from console.watch.metrics.source import KINDS, MetricsSource
 
-__all__ = ["KINDS", "LinesAfter", "MetricPoint", "MetricsReading", "MetricsSource"]
+__all__ = ["KINDS", "HubLines", "MetricPoint", "MetricsReading", "MetricsSource"]

@@ -86,19 +86,22 @@ class JsonlFiles:
         for file in list(self._files.values()):
             for line in file.lines(budget):
                 self._take(line)
-            if file.deleted:
+            if file.deleted or file.written_at < self._oldest(now):
                 file.close()
                 del self._files[file.identity]
         self._looked = True
         self._forget(now)
         return sorted((at, value) for at, value in self._values[name] if since < at <= until)
 
+    def _oldest(self, now: float) -> float:
+        return now - max(self._keep.values(), default=0.0) - _AHEAD
+
     def _open(self, now: float) -> None:
         """Open what is new. Files that nobody wrote to for as long as we remember hold nothing for us."""
         paths = list(self._root.glob(self._glob))
         if not paths and not self._files:
             raise SourceError(f"no file matches {self._pattern}")
-        oldest = now - max(self._keep.values(), default=0.0) - _AHEAD
+        oldest = self._oldest(now)
         refused: OSError | None = None
         fresh = []
         for path in paths:
@@ -127,7 +130,7 @@ class JsonlFiles:
         except (ValueError, KeyError, TypeError, RecursionError):
             self.bad_lines += 1
             return
-        if value is None or at is None:
+        if value is None or at is None or not isinstance(name, str):
             self.bad_lines += 1
         elif name in self._values:
             self._values[name].append((at, value))

@@ -43,6 +43,10 @@ class OpenFile:
     def deleted(self) -> bool:
         return os.fstat(self._fd).st_nlink == 0
 
+    @property
+    def written_at(self) -> float:
+        return os.fstat(self._fd).st_mtime
+
     def lines(self, budget: int) -> list[bytes]:
         """Whole lines since the last call, without their ends, from at most `budget` bytes."""
         self._notice_truncation()

@@ -7,20 +7,16 @@ those. Counting begins when the console looks: what was written earlier is not c
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from console.config import MetricConfig
 from console.errors import SourceError
-from console.watch.logrecord import LogRecord
 from console.watch.metrics.lines import OpenFile, identity
+from console.watch.metrics.log_lines import LogLines
 from console.watch.metrics.pattern import LinePattern
 from console.watch.metrics.point import Sample
 from console.watch.source import Lane
-
-# Records of a log source that arrived after the one with this number; None when there is no such source.
-LinesAfter = Callable[[str, int], Sequence[LogRecord] | None]
 
 _DEADLINE = 4.0
 _BUDGET = 8 << 20  # bytes of a look; of more, the count is projected from these
@@ -66,7 +62,7 @@ class Tally:
 class LogCountGauge:
     """One expression over one file or log source."""
 
-    def __init__(self, config: MetricConfig, lines_after: LinesAfter | None, every: float) -> None:
+    def __init__(self, config: MetricConfig, logs: LogLines | None, every: float) -> None:
         if not config.source:
             raise ValueError("source: no log named and no path")
         self.every = every
@@ -75,19 +71,18 @@ class LogCountGauge:
         self._window = config.window
         self._rising = config.direction != "down"
         self._pattern = LinePattern(config.query)
-        self._lines_after = lines_after
-        self._last_seq: int | None = None
+        self._logs = logs
+        self._place: int | None = None
         self._file: OpenFile | None = None
         self._tally = Tally(config.window + 2 * _MINUTE)
         self._lane = Lane(f"count {config.name}")
 
     async def measure(self, now: float) -> Sample:
-        records = self._new_records()
-        if records is not None:
-            raw = [record.raw or record.message.encode() for record in records]
-            self._tally.add(now, await self._lane.call(self._pattern.count, raw, deadline=_DEADLINE))
+        if self._logs is not None and self._logs.knows(self._source):
+            found = await self._lane.call(self._count_log, self._logs, now, deadline=_DEADLINE)
         else:
-            self._tally.add(now, await self._lane.call(self._count_file, deadline=_DEADLINE))
+            found = await self._lane.call(self._count_file, deadline=_DEADLINE)
+        self._tally.add(now, found)
         return self._sample(now)
 
     async def close(self) -> None:
@@ -110,14 +105,10 @@ class LogCountGauge:
         before = self._tally.between(now - _MINUTE - earlier, now - _MINUTE)
         return Sample(value, before * _MINUTE / earlier, note=note)
 
-    def _new_records(self) -> Sequence[LogRecord] | None:
-        if self._lines_after is None:
-            return None
-        records = self._lines_after(self._source, -1 if self._last_seq is None else self._last_seq)
-        if records is None:
-            return None
-        self._last_seq = max((r.seq for r in records if r.seq is not None), default=self._last_seq)
-        return records
+    def _count_log(self, logs: LogLines, now: float) -> float:
+        since = self._tally.since if self._tally.since is not None else now
+        self._place, lines = logs.after(self._source, self._place, since)
+        return float(self._pattern.count(lines))
 
     def _count_file(self) -> float:
         path = Path(self._source).expanduser()

@@ -15,7 +15,8 @@ from console.redact import redact
 from console.text import clean
 from console.watch import postgres
 from console.watch.metrics.jsonl import JsonlFiles, JsonlGauge
-from console.watch.metrics.log_count import LinesAfter, LogCountGauge
+from console.watch.metrics.log_count import LogCountGauge
+from console.watch.metrics.log_lines import LogLines
 from console.watch.metrics.page import PageGauge, Pages
 from console.watch.metrics.point import Gauge, MetricPoint, MetricsReading, Sample, judge
 from console.watch.metrics.sql import Database, SqlGauge
@@ -26,14 +27,14 @@ from console.watch.web import Web
 KINDS = ("sql", "http", "jsonl", "log_count")
 _SPARK = 60
 _FASTEST, _SLOWEST = 5.0, 15.0  # seconds between measurements of one metric
-_SICK_PAUSE = 60.0  # a metric that keeps failing is asked this seldom
+_SICK_PAUSE = 30.0  # a metric that keeps failing is asked this seldom; more, and its return would be noticed late
 _TEXT = 160
 
 
 class MetricsSource:
     """`read` never waits: it gives the last point of each metric; `changed` returns when there is a new one.
 
-    `lines_after` gives lines of a configured log; without it `log_count` sources are paths.
+    `logs` gives lines of a configured log; without it `log_count` sources are paths.
     """
 
     name = "metrics"
@@ -42,14 +43,14 @@ class MetricsSource:
         self,
         metrics: Iterable[MetricConfig],
         database: StoreConfig,
-        lines_after: LinesAfter | None = None,
+        logs: LogLines | None = None,
         *,
         trust: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.every = 1.0
         self.deadline = 3.0
-        self._gauges = _Gauges(database, lines_after, trust)
+        self._gauges = _Gauges(database, logs, trust)
         self._followers = [Follower(config, self._gauges.make, clock) for config in metrics]
         self._rounds = Rounds([_round(follower) for follower in self._followers])
 
@@ -175,9 +176,9 @@ class Past:
 class _Gauges:
     """Makes a gauge for each metric and owns what several share: databases, pages, files."""
 
-    def __init__(self, database: StoreConfig, lines_after: LinesAfter | None, trust: ssl.SSLContext | None) -> None:
+    def __init__(self, database: StoreConfig, logs: LogLines | None, trust: ssl.SSLContext | None) -> None:
         self._default = database.dsn
-        self._lines_after = lines_after
+        self._logs = logs
         self._pages = Pages(Web("metrics", trust))
         self._databases: dict[str, Database] = {}
         self._files: dict[str, JsonlFiles] = {}
@@ -198,7 +199,7 @@ class _Gauges:
                 files = self._files.setdefault(config.source, JsonlFiles(config.source))
                 return JsonlGauge(config, files, every)
             case "log_count":
-                return LogCountGauge(config, self._lines_after, _FASTEST)
+                return LogCountGauge(config, self._logs, _FASTEST)
         raise ValueError(f'there is no kind of metric called "{config.kind}"; there are {", ".join(KINDS)}')
 
     async def close(self) -> None:

@@ -25,7 +25,7 @@ SPOOL = Path("/data/spool")
 LOG_DIR = Path(os.environ.get("LOG_DIR", "/var/log/shop"))
 CONTROL_PORT = 9900
 # In the container's own layer: survives a restart, gone with the container.
-LEAK_MARK = Path("/tmp/cache-without-limit")  # noqa: S108
+LEAK_MARK = Path("/tmp/cache-without-limit")
 
 
 def setup_logging(name: str) -> logging.Logger:

@@ -22,7 +22,7 @@ from .common import (
     setup_logging,
 )
 
-HEARTBEAT = Path("/tmp/heartbeat")  # noqa: S108
+HEARTBEAT = Path("/tmp/heartbeat")
 
 
 def answer(job: dict[str, Any], log: logging.Logger) -> None:
