@@ -199,7 +199,7 @@ def read(path: Path) -> Config:
     document = Document.read(path)
     config = build(document.root())
     document.raise_if_faulty()
-    return replace(config, path=path, lines=document.lines)
+    return replace(config, path=path, lines=document.settings)
 
 
 def resolve_secret(ref: str, env: Mapping[str, str] | None = None) -> str:

@@ -61,7 +61,9 @@ class Document:
         """Parse `text`; raises InvalidFileError with the line when it is not TOML."""
         self.file = str(path)
         self.problems: list[Problem] = []
-        self.lines = dict(_key_lines(text))
+        placed = list(_placed(text))
+        self.lines = {path: number for path, number, _ in placed}
+        self.settings = {path: number for path, number, header in placed if not header}
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -264,8 +266,8 @@ def _syntax_problem(file: str, text: str, error: tomllib.TOMLDecodeError) -> Pro
     return Problem(file, "", f"not valid TOML: {clean(message, 160)}", line)
 
 
-def _key_lines(text: str) -> Iterator[tuple[str, int]]:
-    """Key paths ("probes[1].target") and their lines, by looking at headers and `key =`; good for messages."""
+def _placed(text: str) -> Iterator[tuple[str, int, bool]]:
+    """Key paths ("probes[1].target"), their lines, and whether it is a header; found by looks, good for messages."""
     table, counts, closing = "", dict[str, int](), ""
     for number, line in enumerate(text.splitlines(), start=1):
         if closing:
@@ -280,9 +282,9 @@ def _key_lines(text: str) -> Iterator[tuple[str, int]]:
             )
             if parent:
                 table = f"{parent}[{counts[parent]}]{table[len(parent) :]}"
-            yield table, number
+            yield table, number, True
         elif key := _KEY.match(line):
-            yield f"{table}.{_plain_key(key[1])}" if table else _plain_key(key[1]), number
+            yield f"{table}.{_plain_key(key[1])}" if table else _plain_key(key[1]), number, False
             for quotes in ('"""', "'''"):
                 if line.count(quotes) % 2:
                     closing = quotes

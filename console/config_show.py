@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from console.config import Config, Limits, mask_dsn
 from console.config_file import show_duration
 
-_DURATIONS = {"every", "timeout", "window", "observation", "rpo"}
+_DURATIONS = {"every", "timeout", "window", "observation", "rpo", "sev1", "sev2", "sev3", "sev4"}
 _SECRET_KEYS = {"password", "secret", "token"}
 _TABLES = ("service", "docker", "roles", "probes", "logs", "metrics", "thresholds", "database", "cache", "recovery")
 
@@ -69,16 +70,10 @@ def _masked(name: str, value: Any) -> Any:
 
 
 def _source(config: Config, key: str) -> str:
-    if config.path is None:
-        return "default"
-    # A table written inline, {warn = 1}, has one line for all its keys.
-    for place in (key, key.rpartition(".")[0]):
-        if place in config.lines and (place == key or "[" not in key.rpartition(".")[2]):
-            if place != key and not _inline(config, place):
-                break
+    """The line that set `key`: its own, one of a part of it (`cpu.crit`), or that of a table written inline."""
+    around = [key[: match.start()] for match in re.finditer(r"[.\[]", key)]
+    inside = [place for place in config.lines if place.startswith(f"{key}.")]
+    for place in (key, *inside, *reversed(around)):
+        if config.path is not None and place in config.lines:
             return f"{config.path.name}:{config.lines[place]}"
     return "default"
-
-
-def _inline(config: Config, table: str) -> bool:
-    return not any(key.startswith(f"{table}.") for key in config.lines) and "." in table

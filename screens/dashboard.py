@@ -88,9 +88,14 @@ class Dashboard(ConsoleScreen):
             self.query_one(f"#{name}").set_class(name == pane, "-front")
 
     def _go(self, pane: str) -> None:
-        # A hidden widget cannot take the focus, so it comes to the front first.
+        # A hidden widget cannot take the focus, so it comes to the front first; one that is visible takes it at
+        # once, so that keys typed ahead reach it.
         self._to_front(pane)
-        self.query_one(f"#{pane}").focus()
+        widget = self.query_one(f"#{pane}")
+        if widget.focusable:
+            self.set_focus(widget)
+        else:
+            widget.focus()
 
     def do_pane_host(self) -> None:
         self._go("host")

@@ -61,7 +61,7 @@ class Declare(ModalScreen[Declaration | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
             yield Note([line(Span("Declare an incident", "strong"), Span("  what do users see?", "dim"))])
-            yield Input(self._suggested_title, placeholder="in a few words, as users see it", compact=True, id="title")
+            yield Title(self._suggested_title, placeholder="in a few words, as users see it", compact=True, id="title")
             yield WizardList(id="wizard")
             yield Note(id="decision")
             yield Note(
@@ -123,9 +123,10 @@ class Declare(ModalScreen[Declaration | None]):
         unsure = answer == "unsure"
         return line(fit(question.text, ask), Span(f" {words}", "unknown" if unsure else "strong"), Span(by, "dim"))
 
-    def on_input_submitted(self) -> None:
+    def to_wizard(self) -> None:
+        """From the title to the first question that evidence did not answer, or to the declaration."""
         wizard = self.query_one(WizardList)
-        wizard.focus()
+        self.set_focus(wizard)
         unanswered = [q.id for q in self._questions if q.id not in self._answers]
         wizard.selected = unanswered[0] if unanswered else "declare"
 
@@ -181,6 +182,14 @@ class Declare(ModalScreen[Declaration | None]):
 
     def action_no(self) -> None:
         self.dismiss(None)
+
+
+class Title(Input):
+    """The title. Enter moves on at once, so that keys typed ahead reach the wizard and not the title."""
+
+    async def action_submit(self) -> None:
+        if isinstance(self.screen, Declare):
+            self.screen.to_wizard()
 
 
 class WizardList(ChoiceList):

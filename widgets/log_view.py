@@ -359,11 +359,24 @@ class LogView(LinePane, can_focus=True):
         self._down(1, select=True)
 
     def _do_page_up(self) -> None:
-        was_following = self.following
-        self._up(self._room - 1 if not was_following else 2 * self._room - 2)
+        self._stop_following()
+        self._mark(False)
+        walk = self._older(self._room - 1)
+        self._records = (walk.records + self._records)[: self._room]
+        self._hint = ""
+        if not walk.records:
+            self._cursor, self._hint = 0, self._why_no_older(walk)
 
     def _do_page_down(self) -> None:
-        self._down(self._room - 1)
+        if self.following:
+            return
+        self._mark(False)
+        start = self._rows.after_key(self._records[-1]) if self._records else self._rows.first
+        walk = walk_forth(self._rows, start, self._room - 1, self._wanted)
+        self._records = (self._records + walk.records)[-self._room :]
+        self._hint = ""
+        if not walk.records:
+            self._cursor, self._hint = max(0, len(self._records) - 1), "the newest line; f follows"
 
     def _do_oldest(self) -> None:
         self._stop_following()
@@ -637,7 +650,7 @@ class LogView(LinePane, can_focus=True):
         found: list[int] = []
         walk = self._rows.back(start, wanted) if way == "older" else self._rows.forth(start + 1, wanted)
         until = time.monotonic() + 0.5
-        for number, record in walk:
+        for number, _, record in walk:
             if record is not None and wanted.wants(record):
                 text = record.message if exact else record.message.lower()
                 if needle in text:

@@ -19,7 +19,7 @@ from console.actions.engine import EngineDriver, InDoubtError
 from console.actions.facts import ServiceContainer
 from console.actions.validation import Look
 from console.errors import SevdeckError, SourceError
-from console.redact import redact_data
+from console.redact import redact, redact_data
 from console.watch.engine_api import NoSuchContainerError
 
 _LOG_TAIL = 200
@@ -109,7 +109,7 @@ async def _portrait(ctx: Context, ident: str) -> dict[str, Any]:
         inspect, logs = await asyncio.gather(ctx.driver.inspect(ident), ctx.driver.logs(ident, _LOG_TAIL))
     except SourceError as error:
         return {"error": error.message}
-    return {"inspect": redact_data(inspect), "logs": logs.splitlines()}
+    return {"inspect": redact_data(inspect), "logs": redact(logs).splitlines()}
 
 
 # --- changes -----------------------------------------------------------------------------------------------------

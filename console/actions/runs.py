@@ -202,8 +202,10 @@ def past(data_dir: Path, project: str, now: float | None = None) -> tuple[PastRu
             continue
         if now - request.at > _REMEMBER:
             break
-        result = _result(data_dir, run_id)
-        if plan.project != project or result.get("began") is False:
+        if plan.project != project:
+            continue
+        result = _result(data_dir, run_id) or _summary(Follower(data_dir, run_id).look())
+        if result["began"] is False:
             continue
         downtime = result.get("downtime")
         found.append(
@@ -223,15 +225,17 @@ def past(data_dir: Path, project: str, now: float | None = None) -> tuple[PastRu
 
 def write_result(data_dir: Path, view: RunView) -> None:
     """A summary for lists and budgets, so that they need not fold journals. The events remain the truth."""
-    body = {
-        "outcome": view.outcome,
-        "began": any(s.state != "pending" for s in view.steps),
+    with contextlib.suppress(OSError):
+        write_atomically(directory(data_dir, view.run_id) / "result.json", json.dumps(_summary(view)).encode())
+
+
+def _summary(view: RunView) -> dict[str, Any]:
+    return {
+        "outcome": view.outcome or "",
+        "began": view.outcome is None or any(s.state != "pending" for s in view.steps),
         "downtime": view.downtime,
         "frozen": view.frozen,
-        "ended_at": view.ended_at,
     }
-    with contextlib.suppress(OSError):
-        write_atomically(directory(data_dir, view.run_id) / "result.json", json.dumps(body).encode())
 
 
 def _result(data_dir: Path, run_id: str) -> dict[str, Any]:
@@ -239,7 +243,7 @@ def _result(data_dir: Path, run_id: str) -> dict[str, Any]:
         found = json.loads((directory(data_dir, run_id) / "result.json").read_bytes())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) and "began" in found else {}
 
 
 # --- what a run is by now --------------------------------------------------------------------------------------

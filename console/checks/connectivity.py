@@ -6,6 +6,7 @@ One failure after many successes is a warning, two in a row are a failure: netwo
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from console.checks.check import Finding, Status
 from console.checks.topology import Topology
@@ -13,7 +14,9 @@ from console.checks.wording import brief, since
 from console.watch.probes import ProbeResult, ProbesReading
 
 SLOW = 1.0  # seconds (RECOVERY, connectivity: edge answers 200 in less than 1 s)
-FLAPS = 4  # changes between well and unwell in the kept tries: flapping, a person looks
+FLAPS = 4  # changes between well and unwell in the last WINDOW tries: flapping, a person looks
+WINDOW = 20
+STEADY = 5  # equal answers in a row: it has made up its mind
 GROUPS = {"postgres": "database", "redis": "database", "tls": "connectivity"}
 
 
@@ -54,6 +57,7 @@ def ended(probe: ProbeResult) -> bool:
 
 
 def flapping(probe: ProbeResult) -> bool:
-    """Whether it went up and down too often for one cause to have begun once."""
-    turns = sum(1 for a, b in zip(probe.history, probe.history[1:], strict=False) if a != b)
-    return turns >= FLAPS
+    """Whether it goes up and down too often for one cause to have begun once, and does so still."""
+    tries = probe.history[-WINDOW:]
+    turns = sum(a != b for a, b in pairwise(tries))
+    return turns >= FLAPS and len(set(tries[-STEADY:])) == 2

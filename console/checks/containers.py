@@ -6,6 +6,7 @@ Each service is judged by itself here; which trouble causes which is decided in 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from console.checks.check import Finding, Status
 from console.checks.topology import Topology
@@ -32,6 +33,8 @@ def container_findings(reading: ContainersReading, stack: Topology, config: Conf
             events = history.get(container.id, [])
             finding = _state(container, label, name, stack, events, now)
             if finding is not None:
+                if finding.status is Status.FAIL and label not in stack.watched:
+                    finding = replace(finding, status=Status.WARN)  # somebody else's stack on this engine
                 found.append(finding)
             if container.running:
                 found += _resources(container, label, name, config.thresholds, now)

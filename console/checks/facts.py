@@ -170,23 +170,33 @@ def _containers(before: Readings, after: Readings, config: Config) -> list[Fact]
     return _told(fresh, new.events, _watched(after, config)) if fresh else []
 
 
-def _watched(readings: Readings, config: Config) -> frozenset[str] | None:
-    """Ids of the containers whose life belongs into the timeline; None: all of them."""
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """Whose life belongs into the timeline: containers by id, and removed ones by their project. None: everybody's."""
+
+    ids: frozenset[str] | None
+    projects: frozenset[str] = frozenset()
+
+    def has(self, event: EngineEvent) -> bool:
+        return self.ids is None or event.container in self.ids or event.project in self.projects
+
+
+def _watched(readings: Readings, config: Config) -> _Watched:
     stack = topology(readings.containers.value, config)
     if not config.docker.project and not stack.watched:
-        return None
-    return frozenset(c.id for label in stack.watched for c in stack.services[label])
+        return _Watched(None)
+    ours = [c for label in stack.watched for c in stack.services[label]]
+    projects = {config.docker.project} if config.docker.project else {c.project for c in ours}
+    return _Watched(frozenset(c.id for c in ours), frozenset(projects - {""}))
 
 
-def _told(fresh: Iterable[EngineEvent], every: Iterable[EngineEvent], watched: frozenset[str] | None) -> list[Fact]:
-    projects = {event.container for event in every if event.project}
+def _told(fresh: Iterable[EngineEvent], every: Iterable[EngineEvent], watched: _Watched) -> list[Fact]:
     times: dict[tuple[str, str], list[float]] = {}
     for event in every:
         times.setdefault((event.container, event.action), []).append(event.at)
     found: list[Fact] = []
     for event in fresh:
-        # A removed container is in no list any more; its last words count when it belonged to a project.
-        if watched is not None and event.container not in watched and event.container not in projects:
+        if not watched.has(event):
             continue
         deaths = times.get((event.container, "die"), [])
         earlier = [at for at in deaths if event.at - LOOP_SECONDS <= at < event.at]

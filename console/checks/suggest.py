@@ -57,6 +57,10 @@ def _container(case: Case, cause: Finding) -> Container | None:
     return case.stack.container(label) if label else None
 
 
+def _level1(case: Case, label: str) -> str:
+    return f"recover:1:{case.stack.service(label)}"
+
+
 def _app(case: Case) -> str:
     return next(iter(case.stack.with_role("app")), "")
 
@@ -92,20 +96,20 @@ def _restart(case: Case, cause: Finding) -> Suggestion:
     return Suggestion(
         f"restart {label} (level 1)",
         f"{label} runs but {'does not answer' if hung else 'is unwell'}; {well}",
-        f"recover:1:{label}",
+        _level1(case, label),
         0.8 if hung else 0.6,
     )
 
 
 def _start(case: Case, cause: Finding) -> Suggestion:
     label = case.service(cause)
-    return Suggestion(f"start {label} (level 1)", f"{label} does not run", f"recover:1:{label}", 0.8)
+    return Suggestion(f"start {label} (level 1)", f"{label} does not run", _level1(case, label), 0.8)
 
 
 def _start_asking(case: Case, cause: Finding) -> Suggestion:
     label = case.service(cause)
     why = f"somebody or something stopped {label}: ask first whether that was on purpose"
-    return Suggestion(f"start {label} (level 1)", why, f"recover:1:{label}", 0.6)
+    return Suggestion(f"start {label} (level 1)", why, _level1(case, label), 0.6)
 
 
 def _out_of_memory(case: Case, cause: Finding) -> Suggestion:
@@ -115,7 +119,7 @@ def _out_of_memory(case: Case, cause: Finding) -> Suggestion:
         f"its limit of {container.memory_limit / 2**20:.0f} MiB" if container and container.memory_limit else "memory"
     )
     why = f"it was killed for using more than {limit}; it will happen again until the limit or the leak is mended"
-    return Suggestion(f"start {label} (level 1), then raise its limit", why, f"recover:1:{label}", 0.7)
+    return Suggestion(f"start {label} (level 1), then raise its limit", why, _level1(case, label), 0.7)
 
 
 def _loop(case: Case, cause: Finding) -> Suggestion:
@@ -135,7 +139,7 @@ def _loop(case: Case, cause: Finding) -> Suggestion:
 def _unpause(case: Case, cause: Finding) -> Suggestion:
     label = case.service(cause)
     why = "level 1 unpauses it; ask first whether it was paused on purpose (forensics)"
-    return Suggestion(f"unpause {label} (level 1)", why, f"recover:1:{label}", 0.6)
+    return Suggestion(f"unpause {label} (level 1)", why, _level1(case, label), 0.6)
 
 
 def _reconnect(case: Case, cause: Finding) -> Suggestion:
@@ -189,9 +193,9 @@ def _edge(case: Case, cause: Finding) -> Suggestion:
         return Suggestion(f"look at the configuration of {label}", why, "none", 0.7)
     if app and not known_well(case, app):
         why = f"{label} answers and {app} behind it does not; {app} has no health check that would tell why"
-        return Suggestion(f"restart {app} (level 1)", why, f"recover:1:{app}", 0.5)
+        return Suggestion(f"restart {app} (level 1)", why, _level1(case, app), 0.5)
     why = f"{app or 'the app'} answers directly; {label} may hold its old address"
-    return Suggestion(f"reload {label} (level 1)", why, f"recover:1:{label}", 0.7)
+    return Suggestion(f"reload {label} (level 1)", why, _level1(case, label), 0.7)
 
 
 def _business(case: Case, cause: Finding) -> Suggestion:
@@ -204,7 +208,7 @@ def _business(case: Case, cause: Finding) -> Suggestion:
         why = f"{app} was restarted after it began and it still fails" + (f"; {changed}" if changed else "")
         return Suggestion(f"roll back {app} or repair its data", why, "none", 0.7)
     why = f"{app} looks well to its health check; if one restart does not help, roll back or repair the data"
-    return Suggestion(f"restart {app} once (level 1)", why, f"recover:1:{app}", 0.4)
+    return Suggestion(f"restart {app} once (level 1)", why, _level1(case, app), 0.4)
 
 
 def _outside(case: Case, cause: Finding) -> Suggestion:
@@ -255,7 +259,7 @@ def _slow(case: Case, cause: Finding) -> Suggestion:
     if case.role(label) != "app" or _restarted_since(case, label, began(case, cause)):
         return Suggestion(f"see what {label or cause.subject} waits for", "slow is not down", "none", 0.4)
     why = f"{label} is slow while what it needs answers fast; take a stack trace first if you can"
-    return Suggestion(f"restart {label} (level 1)", why, f"recover:1:{label}", 0.4)
+    return Suggestion(f"restart {label} (level 1)", why, _level1(case, label), 0.4)
 
 
 def _flood(case: Case, cause: Finding) -> Suggestion:
@@ -281,7 +285,7 @@ def _cpu(case: Case, cause: Finding) -> Suggestion:
     if not case.symptoms(cause):
         return Suggestion(f"look at the processes of {label}", "busy is not broken: its callers are well", "none", 0.4)
     why = "it has no cpu left and its callers wait; see its processes first, a restart destroys the evidence"
-    return Suggestion(f"restart {label} (level 1)", why, f"recover:1:{label}", 0.5)
+    return Suggestion(f"restart {label} (level 1)", why, _level1(case, label), 0.5)
 
 
 def _busy(case: Case, cause: Finding) -> Suggestion:

@@ -54,6 +54,11 @@ class Topology:
         replicas = self.services.get(label)
         return replicas[0] if replicas else None
 
+    def service(self, label: str) -> str:
+        """The name by which Compose and the recovery levels know it."""
+        container = self.container(label)
+        return container.label if container else label
+
     def networks(self, label: str) -> frozenset[str]:
         return frozenset(net for c in self.services.get(label, ()) for net in c.networks)
 
@@ -102,7 +107,7 @@ def _host_port(target: str) -> tuple[str, int | None]:
 def topology(reading: ContainersReading | None, config: Config) -> Topology:
     """The stack in this reading. One-off containers (`compose run`) are left out."""
     containers = [c for c in reading.containers if not _ONE_OFF.search(c.name)] if reading else []
-    labels = _labels(containers)
+    labels = _labels(containers, config.docker.project)
     services: dict[str, list[Container]] = {}
     for container in containers:
         services.setdefault(labels[container.id], []).append(container)
@@ -134,14 +139,17 @@ def topology(reading: ContainersReading | None, config: Config) -> Topology:
     )
 
 
-def _labels(containers: Iterable[Container]) -> dict[str, str]:
-    """Container id -> label; services of the same name in two projects are told apart as project/service."""
+def _labels(containers: Iterable[Container], project: str) -> dict[str, str]:
+    """Container id -> label. Services of the same name are told apart as project/service, but for `project`'s own."""
     projects: dict[str, set[str]] = {}
     containers = list(containers)
     for c in containers:
         projects.setdefault(c.label, set()).add(c.project)
     return {
-        c.id: c.label if len(projects[c.label]) == 1 or not c.project else f"{c.project}/{c.label}" for c in containers
+        c.id: c.label
+        if len(projects[c.label]) == 1 or not c.project or c.project == project
+        else f"{c.project}/{c.label}"
+        for c in containers
     }
 
 

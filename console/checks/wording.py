@@ -64,12 +64,12 @@ def status_code(detail: str) -> int | None:
 
 
 def brief(detail: str) -> str:
-    """A probe's detail without how long a wrong answer took.
+    """A probe's detail without how long a wrong answer took and what was wished for.
 
-    >>> brief("502 in 3 ms"), brief("no answer in 3 s")
+    >>> brief("502 in 3 ms, expected 200"), brief("no answer in 3 s")
     ('502', 'no answer in 3 s')
     """
-    return re.sub(r"^([1-5]\d\d) in [\d.]+ (?:ms|s)", r"\1", detail)
+    return re.sub(r"^([1-5]\d\d) in [\d.]+ (?:ms|s)(?:, expected [\w ]*)?", r"\1", detail)
 
 
 def shorten(text: str, width: int) -> str:

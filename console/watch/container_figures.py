@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 
 from console.watch.cgroups import UNKNOWN, Figures, Hierarchies, Meter, OpenFiles, Usage, rates
@@ -17,12 +18,18 @@ _MANY = 50  # containers above which the network is measured at every second sam
 class _Metered:
     """One container on this host: its meter, its last measurement and the figures made of it."""
 
-    __slots__ = ("figures", "meter", "usage")
+    __slots__ = ("_limited", "figures", "meter", "usage")
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, limited: bool) -> None:
         self.meter = meter
+        self._limited = limited
         self.usage: Usage | None = None
         self.figures = UNKNOWN
+
+    def fits(self, container: Container | None) -> bool:
+        """Still the same run of it, with a cpu limit as when the meter was made."""
+        limited = container is not None and container.cpu_limit is not None
+        return container is not None and container.pid == self.meter.pid and limited == self._limited
 
 
 class FiguresReader:
@@ -42,14 +49,14 @@ class FiguresReader:
     def read(self, containers: Iterable[Container], now: float) -> Mapping[str, Figures]:
         """The figures of `containers` that run, at `now` (monotonic seconds)."""
         running = {c.id: c for c in containers if c.pid and c.status in ("running", "paused")}
-        for id_ in [id_ for id_, m in self._metered.items() if id_ not in running or m.meter.pid != running[id_].pid]:
+        for id_ in [id_ for id_, metered in self._metered.items() if not metered.fits(running.get(id_))]:
             self._metered.pop(id_).meter.close()
         for id_ in [id_ for id_, pid in self._elsewhere.items() if id_ not in running or running[id_].pid != pid]:
             del self._elsewhere[id_]
         if now - self._sampled_at >= (_SOONEST if self._samples > 1 else _SECOND):
             self._sampled_at = now
             self._samples += 1
-            self._sample(running, now)
+            self._sample(running)
         found = {id_: metered.figures for id_, metered in self._metered.items()}
         if elsewhere := [id_ for id_ in running if not self._engine.local or id_ in self._elsewhere]:
             found.update(self._poller.figures(elsewhere, now))
@@ -62,7 +69,7 @@ class FiguresReader:
         self._metered.clear()
         self._poller.close()
 
-    def _sample(self, running: Mapping[str, Container], now: float) -> None:
+    def _sample(self, running: Mapping[str, Container]) -> None:
         network = len(running) <= _MANY or self._samples % 2 == 1
         for id_, container in running.items():
             metered = self._metered.get(id_) or self._meter(container)
@@ -70,7 +77,7 @@ class FiguresReader:
                 continue
             try:
                 # A new meter starts with a network measurement, or its first rates came two samples late.
-                usage = metered.meter.read(now, network=network or metered.usage is None)
+                usage = metered.meter.read(time.monotonic(), network=network or metered.usage is None)
             except (OSError, ValueError):  # it ended between the inspect and now
                 self._metered.pop(id_).meter.close()
                 continue
@@ -98,5 +105,5 @@ class FiguresReader:
                 self._elsewhere[container.id] = pid
             return None
         self._here = True
-        metered = self._metered[container.id] = _Metered(meter)
+        metered = self._metered[container.id] = _Metered(meter, container.cpu_limit is not None)
         return metered

@@ -22,6 +22,7 @@ from console.watch.source import Lane
 
 ENGINE_DEADLINE = 3.0
 TRY_DEADLINE = 1.0
+FILES_DEADLINE = 2.0
 HEALTH_PATHS = ("/healthz", "/health", "/readyz", "/ready", "/-/healthy", "/")
 _NOWHERE = "/sevdeck-asks-for-a-page-that-is-not-there"
 ROLES = ("edge", "app", "database", "cache")
@@ -107,16 +108,21 @@ TryProbe = Callable[[ProbeConfig], Awaitable[Any]]  # to ProbeResult
 
 
 async def discover(
-    docker: DockerConfig, cwd: Path, *, ask: Ask | None = None, attempt: TryProbe | None = None
+    docker: DockerConfig,
+    cwd: Path,
+    *,
+    ask: Ask | None = None,
+    attempt: TryProbe | None = None,
+    deadline: float = ENGINE_DEADLINE,
 ) -> Discovery:
-    """Look at this host. Takes about three seconds at the most with an engine that does not answer, and never raises.
+    """Look at this host. An engine that does not answer costs `deadline` seconds; never raises.
 
     `ask` and `attempt` stand for the engine and for trying a probe.
     """
     found = Discovery()
     lane = Lane("discover")
     try:
-        listed = await lane.call(lambda: (ask or _engine(docker))("/containers/json", all=1), deadline=ENGINE_DEADLINE)
+        listed = await lane.call(lambda: (ask or _engine(docker))("/containers/json", all=1), deadline=deadline)
         found = replace(found, projects=_ranked(projects_of(listed), cwd))
     except (SevdeckError, OSError, ImportError) as error:
         found = replace(found, engine_fault=clean(getattr(error, "message", str(error)), 200))
@@ -130,10 +136,23 @@ async def discover(
             probes=probes,
             database_env=env,
             database_address=_address(found.project.services, [g.what for g in roles["database"]]),
-            metric_files=tuple(_metric_files(found.project.services)),
         )
     lane.close()
-    return replace(found, logs=tuple(_logs(found)))
+    return await _with_files(found)
+
+
+async def _with_files(found: Discovery) -> Discovery:
+    """Log and metric files too; none where a mount does not answer."""
+    lane = Lane("discover-files")
+    services = found.project.services if found.project is not None else ()
+    try:
+        logs = await lane.call(lambda: tuple(_logs(found)), deadline=FILES_DEADLINE)
+        metrics = await lane.call(lambda: tuple(_metric_files(services)), deadline=FILES_DEADLINE)
+    except SevdeckError:
+        return found
+    finally:
+        lane.close()
+    return replace(found, logs=logs, metric_files=metrics)
 
 
 # --- projects and roles ----------------------------------------------------------------------------------------

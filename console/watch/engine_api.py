@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from console.config import DockerConfig
-from console.errors import SourceError
-from console.redact import redact
 from console.text import clean
+from console.watch.engine_errors import EngineError, EngineSilentError, NoSuchContainerError, explain, refused
 from console.watch.engine_host import Endpoint, find_endpoint
 
 if TYPE_CHECKING:
@@ -31,31 +30,24 @@ if TYPE_CHECKING:
 
     from console.watch.engine_tunnel import Tunnel
 
+__all__ = [
+    "CALL_DEADLINE",
+    "STATS_THREADS",
+    "Engine",
+    "EngineError",
+    "EngineSilentError",
+    "EngineVersion",
+    "NoSuchContainerError",
+    "agreed_version",
+    "client",
+    "explain",
+]
+
 NEWEST_API = (1, 45)  # what docker-py 7 speaks; a newer engine is asked to speak this
 OLDEST_API = (1, 24)  # what docker-py 7 still speaks: Docker 1.12
 CALL_DEADLINE = 2.5  # seconds; a read of containers has 3 in all
 STATS_THREADS = 32  # ask a remote engine for figures at once, each over its own kept connection
 _CHUNK = 1 << 18
-
-
-class EngineError(SourceError):
-    """The engine could not be asked, or refused. `status` is its HTTP answer, None when there was none."""
-
-    def __init__(self, message: str, *, remedy: str = "", status: int | None = None) -> None:
-        super().__init__(message, remedy=remedy)
-        self.status = status
-
-    def again(self) -> EngineError:
-        """A copy to raise once more: raising one object for hours would grow its traceback for hours."""
-        return type(self)(self.message, remedy=self.remedy, status=self.status)
-
-
-class EngineSilentError(EngineError):
-    """No answer within the deadline. What was asked may still happen."""
-
-
-class NoSuchContainerError(EngineError):
-    """The engine knows nothing of this name or id (any more)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +150,7 @@ class Engine:
             else:
                 status, body = self._ask_remote(path, deadline)
             if status >= 400:
-                raise _refused(status, _message(body))
+                raise refused(status, _message(body))
             return json.loads(body) if parse else None
         except Exception as error:
             raise self.explain(error, deadline) from error
@@ -186,12 +178,20 @@ class Engine:
                 return APIClient(base_url=f"unix://{where}", version=api, timeout=timeout)
             tls: TLSConfig | bool = False
             if certificates := self.endpoint.certificates:
+                if not all((certificates / name).is_file() for name in ("ca.pem", "cert.pem", "key.pem")):
+                    raise EngineError(
+                        f"no TLS certificates in {certificates}: ca.pem, cert.pem and key.pem are needed",
+                        remedy="Set DOCKER_CERT_PATH to their directory",
+                    )
                 tls = TLSConfig(
                     client_cert=(str(certificates / "cert.pem"), str(certificates / "key.pem")),
                     ca_cert=str(certificates / "ca.pem"),
                     verify=self.endpoint.verify,
                 )
-            return APIClient(base_url=self.endpoint.host, version=api, timeout=timeout, tls=tls)
+            remote = APIClient(base_url=self.endpoint.host, version=api, timeout=timeout, tls=tls)
+            # requests prefers REQUESTS_CA_BUNDLE to the engine's own authority, and would go through a web proxy.
+            remote.trust_env = False
+            return remote
 
     def _drop_reader(self) -> None:
         reader, self._reader = self._reader, None
@@ -233,71 +233,6 @@ def agreed_version(told: Mapping[str, Any]) -> EngineVersion:
     return EngineVersion(f"{maker} {number} (API {api})", api)
 
 
-def explain(error: Exception, endpoint: Endpoint, deadline: float | None = None) -> EngineError:
-    """What `error` means for a person who wants to reach `endpoint`, and what to do about it."""
-    chain = list(_causes(error))
-    for cause in chain:
-        if isinstance(cause, EngineError):
-            return cause
-        status = getattr(cause, "status_code", None)
-        if isinstance(status, int):  # docker.errors.APIError
-            return _refused(status, str(getattr(cause, "explanation", "") or cause))
-    # A timeout in any layer first: they wrap each other in errors that only speak of a connection.
-    if any(isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__ for cause in chain):
-        return _silent(deadline)
-    for cause in reversed(chain):
-        if isinstance(cause, OSError) and (known := _unreachable(cause, endpoint)) is not None:
-            return known
-    if any(type(cause).__name__ in {"ConnectionError", "ProtocolError", "RemoteDisconnected"} for cause in chain):
-        return EngineError("the Docker engine hung up in the middle of an answer", remedy="It may be restarting")
-    if isinstance(error, ValueError):
-        return EngineError("the answer is not that of a Docker engine", remedy="Check [docker] host")
-    text = clean(redact(str(error).strip() or type(error).__name__), 200)
-    return EngineError(f"Docker engine: {text}")
-
-
-def _unreachable(error: OSError, endpoint: Endpoint) -> EngineError | None:
-    local = endpoint.scheme == "unix"
-    start = "Start it with 'sudo systemctl start docker', or set [docker] host"
-    if isinstance(error, FileNotFoundError) and local:
-        return EngineError(f"Docker is not installed or not running here: no {endpoint.path}", remedy=start)
-    if isinstance(error, ConnectionRefusedError):
-        if local:
-            return EngineError(f"the Docker engine is stopped: nothing listens on {endpoint.path}", remedy=start)
-        return EngineError(f"{endpoint.host} refuses connections", remedy="Is its engine listening on TCP?")
-    if isinstance(error, PermissionError) and local:
-        return EngineError(
-            f"no permission to use {endpoint.path}",
-            remedy="Add your user to the docker group ('sudo usermod -aG docker $USER', then log in again), "
-            "or run sevdeck with sudo",
-        )
-    if isinstance(error, socket.gaierror):
-        return EngineError(f"the name in {endpoint.host} does not resolve", remedy="Check [docker] host")
-    if isinstance(error, ConnectionError):
-        return EngineError("the Docker engine hung up in the middle of an answer", remedy="It may be restarting")
-    if error.errno is not None and error.strerror:
-        return EngineError(f"{endpoint.host}: {clean(error.strerror.lower(), 120)}", remedy="Check [docker] host")
-    return None
-
-
-def _silent(deadline: float | None) -> EngineError:
-    waited = "" if deadline is None else f" ({deadline:g} s)"
-    return EngineSilentError(
-        f"Docker engine does not answer{waited}",
-        remedy="Containers may still serve: do not restart it before looking at 'journalctl -u docker' and the load",
-    )
-
-
-def _refused(status: int, said: str) -> EngineError:
-    text = clean(redact(said.strip()), 300).rstrip(".") or f"HTTP {status}"
-    if status == 404 and "no such container" in text.lower():
-        return NoSuchContainerError(text, status=status)
-    if status == 400 and "client version" in text.lower():
-        remedy = "The engine was replaced; the next try asks for its version again"
-        return EngineError(f"Docker engine: {text}", remedy=remedy, status=status)
-    return EngineError(f"Docker engine: {text}", status=status)
-
-
 def _ask(where: str, path: str, deadline: float) -> tuple[int, bytes]:
     """Status and body of GET `path` over the socket file `where`, all within `deadline` seconds.
 
@@ -334,17 +269,3 @@ def _message(body: bytes) -> str:
 def _numbers(version: object) -> tuple[int, int] | None:
     major, _, minor = str(version or "").partition(".")
     return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else None
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what lies beneath it, outermost first; urllib3 and requests also nest in `args` and `reason`."""
-    seen: set[int] = set()
-    todo: list[BaseException] = [error]
-    while todo:
-        cause = todo.pop(0)
-        if id(cause) in seen or len(seen) > 20:
-            continue
-        seen.add(id(cause))
-        yield cause
-        beneath = (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args)
-        todo += [inner for inner in beneath if isinstance(inner, BaseException)]

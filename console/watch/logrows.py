@@ -42,6 +42,9 @@ class Walk:
     reached: int
 
 
+Step = tuple[int, str, LogRecord | None]  # number, source, record; None: a record that surely does not pass
+
+
 class Rows(Protocol):
     """Lines that can be walked over."""
 
@@ -57,11 +60,11 @@ class Rows(Protocol):
 
     def after_key(self, record: LogRecord) -> int: ...
 
-    def back(self, before: int, wanted: LineFilter) -> Iterator[tuple[int, LogRecord | None]]:
-        """(number, record or None when its source or level surely does not pass), newest first."""
+    def back(self, before: int, wanted: LineFilter) -> Iterator[Step]:
+        """The lines before a number, newest first."""
         ...
 
-    def forth(self, start: int, wanted: LineFilter) -> Iterator[tuple[int, LogRecord | None]]: ...
+    def forth(self, start: int, wanted: LineFilter) -> Iterator[Step]: ...
 
     def start_of(self, key: int) -> int:
         """The number of the line that `key` lies in."""
@@ -78,11 +81,13 @@ def walk_back(rows: Rows, before: int, count: int, wanted: LineFilter, stop: int
     found: list[LogRecord] = []
     tails: dict[str, list[LogRecord]] = {}
     reached = before
-    for number, record in rows.back(before, wanted):
+    for number, source, record in rows.back(before, wanted):
         if number < stop:
             break
         reached = number
-        if record is not None:
+        if record is None:
+            tails.pop(source, None)
+        else:
             if record.continuation:
                 tails.setdefault(record.source, []).append(record)
             else:
@@ -104,11 +109,12 @@ def walk_forth(rows: Rows, start: int, count: int, wanted: LineFilter, budget: i
     found: list[LogRecord] = []
     passing: dict[str, bool] = {}
     reached = start
-    for number, record in rows.forth(start, wanted):
+    for number, source, record in rows.forth(start, wanted):
         if len(found) >= count or budget <= 0:
             break
         budget -= 1
         if record is None:
+            passing[source] = False
             reached = number + 1
             continue
         reached = rows.after_key(record)
@@ -126,7 +132,7 @@ def walk_forth(rows: Rows, start: int, count: int, wanted: LineFilter, budget: i
 
 def _head_passes(rows: Rows, before: int, source: str, wanted: LineFilter) -> bool:
     left = _HEAD_WITHIN
-    for _, record in rows.back(before, LineFilter(0, source)):
+    for _, _, record in rows.back(before, LineFilter(0, source)):
         left -= 1
         if record is not None and not record.continuation:
             return wanted.wants(record)
@@ -163,7 +169,7 @@ class RingRows:
     def close(self) -> None:
         """Nothing is open."""
 
-    def back(self, before: int, wanted: LineFilter) -> Iterator[tuple[int, LogRecord | None]]:
+    def back(self, before: int, wanted: LineFilter) -> Iterator[Step]:
         buffer = self._hub.buffer
         seq = min(before, buffer.next) - 1
         while seq >= 0 and (chunk := buffer.chunk_at(seq)) is not None:
@@ -174,10 +180,10 @@ class RingRows:
             for number in range(seq, chunk.seq - 1, -1):
                 raw = lines[number - chunk.seq]
                 passes = self._hub.may_pass(chunk.source, raw, wanted.minimum)
-                yield number, self._hub.record(number) if passes else None
+                yield number, chunk.source, self._hub.record(number) if passes else None
             seq = chunk.seq - 1
 
-    def forth(self, start: int, wanted: LineFilter) -> Iterator[tuple[int, LogRecord | None]]:
+    def forth(self, start: int, wanted: LineFilter) -> Iterator[Step]:
         buffer = self._hub.buffer
         seq = max(start, buffer.first)
         while (chunk := buffer.chunk_at(seq)) is not None:
@@ -186,7 +192,7 @@ class RingRows:
                 for number in range(seq, chunk.end):
                     raw = lines[number - chunk.seq]
                     passes = self._hub.may_pass(chunk.source, raw, wanted.minimum)
-                    yield number, self._hub.record(number) if passes else None
+                    yield number, chunk.source, self._hub.record(number) if passes else None
             seq = chunk.end
 
 
@@ -223,23 +229,23 @@ class FileRows:
     def close(self) -> None:
         self._lines.close()
 
-    def back(self, before: int, wanted: LineFilter) -> Iterator[tuple[int, LogRecord | None]]:
+    def back(self, before: int, wanted: LineFilter) -> Iterator[Step]:
         end = before
         while end > 0:
             lines = self._lines.before(end)
             if not lines:
                 return
             for offset, raw in reversed(lines):
-                yield offset, self._record(offset, raw, wanted)
+                yield offset, self.source, self._record(offset, raw, wanted)
             if lines[0][0] >= end:
                 return
             end = lines[0][0]
 
-    def forth(self, start: int, wanted: LineFilter) -> Iterator[tuple[int, LogRecord | None]]:
+    def forth(self, start: int, wanted: LineFilter) -> Iterator[Step]:
         at = start
         while lines := self._lines.after(at):
             for offset, raw in lines:
-                yield offset, self._record(offset, raw, wanted)
+                yield offset, self.source, self._record(offset, raw, wanted)
             offset, raw = lines[-1]
             at = offset + len(raw) + 1
 
@@ -267,7 +273,7 @@ def find_time(rows: Rows, target: float, source: str = "") -> int:
             if told[2] <= low:
                 break
             low = told[2]
-    for number, record in rows.forth(rows.start_of(low), wanted):
+    for number, _, record in rows.forth(rows.start_of(low), wanted):
         if record is not None and (at := _when(record)) is not None and at >= target:
             return number
         if number > high + 65536:
@@ -282,7 +288,7 @@ def _when(record: LogRecord) -> float | None:
 def _time_from(rows: Rows, start: int, high: int, wanted: LineFilter) -> tuple[int, float, int] | None:
     """(number, time, number after it) of the first line from `start` on that tells one."""
     left = 200
-    for number, record in rows.forth(start, wanted):
+    for number, _, record in rows.forth(start, wanted):
         if number >= high or left <= 0:
             return None
         left -= 1

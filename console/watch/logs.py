@@ -94,7 +94,7 @@ class LogHub:
                 else:
                     self._inputs.append(FileInput(log.name, path.absolute()))
             elif log.unit:
-                self._inputs.append(JournalInput(log.name, log.unit, self._accept))
+                self._inputs.append(JournalInput(log.name, log.unit, self.feed))
         self._thread(self._poll_files, "log-files")
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ class LogHub:
                 continue
             if known is not None:
                 self._drop(one.id)
-            added = ContainerInput(names[one.id], one.id, self._accept)
+            added = ContainerInput(names[one.id], one.id, self.feed)
             self._containers[one.id] = (state, added)
             with self._lock:
                 self._inputs.append(added)
@@ -214,8 +214,8 @@ class LogHub:
         for one in self._all_inputs():
             one.close()
 
-    def _accept(self, source: str, data: bytes, old: bool) -> None:
-        """Lines of a stream, from its thread."""
+    def feed(self, source: str, data: bytes, old: bool = False) -> None:
+        """Whole lines of a source that is not polled, from any thread. `old`: from before this console looked."""
         self._take(source, data, None, old)
 
     def _take(self, source: str, data: bytes, offset: int | None, old: bool) -> None:

@@ -175,9 +175,9 @@ _SHAPES: tuple[_Shape, ...] = tuple(
             r"(?::(?P<S>\d\d)(?:[.,:](?P<f>\d{1,9}))?)?(?:" + _ZONE + ")?",
             _iso,
         ),
-        (  # Common Log Format, haproxy
-            "/0000:00:00:00",
-            r"(?P<d>\d\d)/" + _MON + r"/(?P<y>\d{4}):" + _TIME + "(?:" + _ZONE + ")?",
+        (  # Common Log Format, haproxy, Django
+            "/0000",
+            r"(?P<d>\d\d)/" + _MON + r"/(?P<y>\d{4})[: ]" + _TIME + "(?:" + _ZONE + ")?",
             _named,
         ),
         (  # [Sun Nov 22 03:12:01.123456 2026], date(1), ctime

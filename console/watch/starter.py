@@ -156,7 +156,8 @@ def _metrics(found: Discovery) -> Iterator[str]:
         yield '# [[metrics]]\n# name = "bookings"\n# kind = "jsonl"'
         yield f"# source = {_text(files.what)}"
         yield '# field = "bookings"\n# query = "sum"  # or count, avg, last, p95 ...\n# direction = "down"\n'
-    yield '# [[metrics]]\n# name = "orders"\n# kind = "sql"  # asks [database]'
+    yield '# [[metrics]]\n# name = "orders"\n# kind = "sql"'
+    yield f'# source = "env:{DSN_VARIABLE}"  # where [database] has a dsn, that one when left out'
     yield "# query = \"SELECT count(*) FROM orders WHERE created_at > now() - interval '1 hour'\""
     yield '# direction = "down"  # fewer is bad\n# warn = 10\n# crit = 1\n'
 

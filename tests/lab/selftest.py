@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.lab.engine import PrivateEngine
-from tests.lab.shell import LabError, wait_until
+from tests.lab.shell import LabError, NotPermitted, wait_until
 
 if TYPE_CHECKING:
     from tests.lab.control import Lab
@@ -65,6 +65,8 @@ def try_engine(name: str, act: Callable[[PrivateEngine], tuple[float, float, str
             "run", "--detach", "--name", "still", "--stop-signal", "KILL", "sevdeck-lab/tiny:1", "sleep", "600"
         )
         return Row(name, True, *act(engine))
+    except NotPermitted as error:
+        return Row(name, True, 0, 0, f"not tried: {error}")
     except LabError as error:
         return Row(name, False, 0, 0, str(error))
     finally:

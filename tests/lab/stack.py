@@ -345,6 +345,8 @@ class Stack:
     def reset(self, mend: Callable[[], None]) -> float:
         """Back to well by the cheapest means that work; seconds it took."""
         began = time.monotonic()
+        if not self.host:
+            ensure_images()
         self.prepare()
         for step in (mend, self.repair):
             with contextlib.suppress(LabError):

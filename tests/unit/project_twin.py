@@ -26,7 +26,7 @@ PORTS = {"edge": 8080, "app": 8000}
 
 # A run in tests takes milliseconds where people wait seconds.
 QUICK = Pace(
-    gate=0.002, ping=0.05, settle=0.0, patience=0.05, long_patience=0.2, validate=0.005, validation=0.1, observe=0.01
+    gate=0.002, ping=0.02, settle=0.0, patience=0.3, long_patience=0.4, validate=0.005, validation=0.1, observe=0.01
 )
 
 

@@ -32,7 +32,7 @@ CONFIG = Config(
 )
 
 
-def container(service: str, **changes: Any) -> Container:
+def container(service: str, /, **changes: Any) -> Container:
     made = Container(
         id=f"{service:0<64}",
         name=f"shop-{service}-1",
@@ -192,6 +192,11 @@ def readings(
         metrics=fresh(MetricsReading(others.get("metrics", (metric("bookings"),)))),
         logs=fresh(others.get("logs", errors("app"))),
     )
+
+
+def with_container(given: Readings, one: Container) -> ContainersReading:
+    assert given.containers.value is not None
+    return replace(given.containers.value, containers=(*given.containers.value.containers, one))
 
 
 def fresh(value: Any) -> Reading[Any]:

@@ -436,6 +436,12 @@ def test_remote_engines_in_words() -> None:
     engine.close()
 
 
+def test_certificates_that_are_not_there(tmp_path: Path) -> None:
+    env = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(tmp_path)}
+    with pytest.raises(EngineError, match="no TLS certificates in"):
+        Engine(DockerConfig(host="tcp://127.0.0.1:2376"), env).pin()
+
+
 # -- where the engine is
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from console.checks.evidence import evidence
 from console.checks.facts import Fact, FactStream, backlog, facts, unsaid
+from console.config import DockerConfig
 from console.incident.events import Actor
 from console.incident.journal import Journal
 from console.incident.severity import decide, suggested_answers
@@ -121,6 +122,9 @@ def test_a_crash_loop_is_told_once() -> None:
 def test_foreign_containers_are_not_in_the_timeline() -> None:
     foreign = replace(event("x", "die", 3, "exit 1"), project="", service="", container="f" * 64)
     assert facts(WELL, after(foreign), CONFIG) == []
+    config = replace(CONFIG, docker=DockerConfig(project="shop"))
+    staging = replace(event("app", "die", 3, "exit 1"), project="staging", container="e" * 64)
+    assert facts(WELL, after(staging), config) == []
 
 
 def test_a_probe_is_down_after_two_failures_since_the_first_and_up_at_once() -> None:

@@ -30,6 +30,7 @@ from tests.unit.readings_made import (
     readings,
     replace_rate,
     stopped,
+    with_container,
 )
 
 HUNG = container("app", health="unhealthy", health_detail="curl: (28) Operation timed out", failing_streak=9)
@@ -389,6 +390,18 @@ def test_two_troubles_that_explain_nothing_of_each_other_stay_two() -> None:
 def test_stale_values_are_not_judged() -> None:
     given = replace(readings(host=host(disks=(disk("/", 99),))), host=broken(fresh(host(disks=(disk("/", 99),))), "x"))
     assert [f.check for f in judge(given, CONFIG, NOW)] == ["sources.host"]
+
+
+def test_services_of_the_same_name_in_two_projects_are_told_apart() -> None:
+    twin = container("app2", service="app", project="staging", name="staging-app-1", deaths=5, status="restarting")
+    config = replace(CONFIG, docker=DockerConfig(project="shop"))
+    given = readings((HUNG,), (APP_TIMEOUT, EDGE_504), (UNHEALTHY,))
+    both = replace(given, containers=fresh(with_container(given, twin)))
+    top = judge(both, config, NOW)[0]
+    assert top.summary.startswith("app is hung")
+    assert top.suggestions[0].action == "recover:1:app"
+    other = next(f for f in judge(both, config, NOW) if f.subject == "staging/app")
+    assert other.status is Status.WARN
 
 
 def test_other_projects_do_not_alarm_this_one() -> None:

@@ -28,7 +28,7 @@ def loaded_by(program: str) -> set[str]:
     ask = f"import sys\n{program}\nprint(' '.join(m for m in {HEAVY!r} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    return set(done.stdout.strip().rpartition("\n")[2].split())
+    return set(done.stdout.splitlines()[-1].split())
 
 
 def test_no_engine_module_loads_a_terminal_library() -> None:

@@ -37,11 +37,17 @@ class Mortal(Journal):
     written = False
     appended = 0
 
+    def __init__(self, directory: Path, actor: Actor) -> None:
+        super().__init__(directory, actor)
+        self.observing = asyncio.Event()
+
     def append(self, kind: str, data: Mapping[str, Any], **more: Any) -> Event:
         self.appended += 1
         if self.countdown == self.appended and not self.written:
             raise KilledError
         event = super().append(kind, data, **more)
+        if kind == "recovery.observation":
+            self.observing.set()
         if self.countdown == self.appended:
             raise KilledError
         return event
@@ -329,15 +335,8 @@ async def test_an_observation_can_be_cut_short(tmp_path: Path) -> None:
     shop = Setting(tmp_path, config(observation=30.0))
     shop.make(shop.plan())
     task = asyncio.create_task(shop.run().run())
-    async for view in runs.follow(shop.data_dir, shop.run_id):
-        if view.state == "observing":
-            runs.cancel(shop.data_dir, shop.run_id, Actor("bo"))
-            break
-        if view.state == "interrupted":  # no lock in this test: follow once more
-            await asyncio.sleep(0)
-            break
-    while not task.done() and shop.status().observation is None:
-        await asyncio.sleep(0.01)
+    assert shop.journal is not None
+    await shop.journal.observing.wait()
     runs.cancel(shop.data_dir, shop.run_id, Actor("bo"))
     view = await asyncio.wait_for(task, 10)
     assert view.outcome == "ok"
@@ -348,10 +347,9 @@ async def test_an_observation_can_be_cut_short(tmp_path: Path) -> None:
 async def test_a_restart_during_the_observation_is_no_stability(tmp_path: Path) -> None:
     shop = Setting(tmp_path, config(observation=30.0))
     shop.make(shop.plan())
-    run = shop.run()
-    task = asyncio.create_task(run.run())
-    while run.view.observation is None and not task.done():
-        await asyncio.sleep(0.01)
+    task = asyncio.create_task(shop.run().run())
+    assert shop.journal is not None
+    await shop.journal.observing.wait()
     shop.twin.set("app", started=40)
     view = await asyncio.wait_for(task, 15)
     assert view.outcome == "failed"

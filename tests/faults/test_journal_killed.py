@@ -1,0 +1,101 @@
+"""Writers that die at any moment: what was acknowledged is there, what was not does no harm."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from console.incident.events import Actor
+from console.incident.journal import Journal
+from console.incident.verify import verify
+
+ROOT = Path(__file__).parents[2]
+READER = Actor("reader", host="lab")
+WRITERS = 4
+ROUNDS = int(os.environ.get("SEVDECK_TEST_KILLS", "40")) // WRITERS
+
+
+def start(directory: Path, *more: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.journal_writer", str(directory), *more],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,  # or a line that was read ahead would be lost to communicate()
+    )
+
+
+@pytest.mark.timeout(300)
+def test_what_was_acknowledged_survives_sigkill(tmp_path: Path) -> None:
+    directory = tmp_path / "INC-2026-0001"
+    directory.mkdir()
+    chance = random.Random(7)
+    acknowledged: set[str] = set()
+    for _ in range(ROUNDS):
+        writers = [start(directory) for _ in range(WRITERS)]
+        for writer in writers:
+            assert writer.stdout is not None
+            acknowledged.add(writer.stdout.readline().decode().strip())  # it writes now
+        for writer in writers:
+            time.sleep(chance.uniform(0, 0.03))
+            writer.send_signal(signal.SIGKILL)
+        for writer in writers:
+            rest, _ = writer.communicate(timeout=30)
+            acknowledged |= {line.decode() for line in rest.split(b"\n")[:-1]}
+    journal = Journal(directory, READER)
+    found = {event.id for event in journal.events()}
+    assert len(acknowledged) > ROUNDS * WRITERS
+    assert acknowledged - found == set(), "acknowledged and lost"
+    assert len(found - acknowledged) <= ROUNDS * WRITERS, "at most one unacknowledged entry of each writer may surface"
+    assert [damage for damage in journal.damage() if not damage.torn] == []
+    assert verify(directory).ok
+
+
+def test_two_live_writers_see_each_other_within_a_quarter_of_a_second(tmp_path: Path) -> None:
+    directory = tmp_path / "INC-2026-0001"
+    directory.mkdir()
+    journal = Journal(directory, READER)
+    writer = start(directory, "200")
+    delays: list[float] = []
+    try:
+        until = time.monotonic() + 30
+        while len(delays) < 200 and time.monotonic() < until:
+            journal.append("note", {"text": "we both write"})
+            for event in journal.poll():
+                if event.actor.login == "writer":
+                    delays.append(time.time() - event.data["sent"])
+            time.sleep(0.1)  # as often as a console looks
+    finally:
+        writer.kill()
+        writer.communicate()
+    assert len(delays) == 200
+    assert sorted(delays)[int(0.95 * len(delays))] < 0.25
+
+
+def test_an_append_costs_little_more_than_the_disk(tmp_path: Path) -> None:
+    """p99 of an append against p99 of a bare write and sync of as many bytes, in turns, on the same disk."""
+    directory = tmp_path / "INC-2026-0001"
+    directory.mkdir()
+    journal = Journal(directory, READER)
+    journal.append("note", {"text": "first"})
+    bare_file = os.open(tmp_path / "bare", os.O_RDWR | os.O_CREAT)
+    ours, bare = [], []
+    for number in range(400):
+        began = time.perf_counter()
+        journal.append("note", {"text": f"note {number} of somebody who writes a line about as long as people do"})
+        between = time.perf_counter()
+        os.pwrite(bare_file, b"x" * 420, 420 * number)
+        os.fdatasync(bare_file)
+        bare.append(time.perf_counter() - between)
+        ours.append(between - began)
+    os.close(bare_file)
+    ours.sort(), bare.sort()
+    assert ours[200] - bare[200] < 0.005
+    assert ours[395] - bare[395] < 0.025, "5 ms on a quiet machine; a test may share its disk"
