@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from console import redact_rules as rules
+from console.redact_tokens import MASK, PEM_BEGIN, PEM_BODY, PEM_END, suspicious
 
-MASK = rules.MASK
+__all__ = ["MASK", "PemState", "Redactor", "add_literals", "redact", "redact_data"]
+
 _PEM_LINES = 200  # the longest private keys have about 100
 
 
@@ -38,20 +39,27 @@ class Redactor:
         """`text` (one line or many) with secrets masked; the same object when there are none."""
         if self._literal is not None:
             text = self._literal.sub(MASK, text)
-        return rules.mask(text) if rules.suspicious(text) else text
+        if not suspicious(text):
+            return text
+        from console.redact_rules import mask  # 10 ms of patterns that a start need not pay
+
+        return mask(text)
 
     def data(self, data: Any) -> Any:
         """A copy of JSON-like data with secrets masked, also by the names of keys. Tuples become lists."""
         return self._data(data, named=False)
 
     def _data(self, data: Any, *, named: bool) -> Any:
+        from console.redact_names import names_secret
+        from console.redact_rules import mask_value, named_pair
+
         if isinstance(data, str):
-            return rules.mask_value(data) if named else self.text(data)
+            return mask_value(data) if named else self.text(data)
         if isinstance(data, Mapping):
-            pair = rules.named_pair(data)
+            pair = named_pair(data)
             return {
                 self.text(key) if isinstance(key, str) else key: self._data(
-                    value, named=named or (isinstance(key, str) and (key == pair or rules.names_secret(key)))
+                    value, named=named or (isinstance(key, str) and (key == pair or names_secret(key)))
                 )
                 for key, value in data.items()
             }
@@ -70,13 +78,13 @@ class PemState:
         """`line` with secrets masked, whole lines of a private key included."""
         if self._left:
             self._left -= 1
-            if rules.PEM_END.search(line):
+            if PEM_END.search(line):
                 self._left = 0
                 return redactor.text(line)
-            if rules.PEM_BODY.search(line):
+            if PEM_BODY.search(line):
                 return MASK
             self._left = 0
-        if rules.PEM_BEGIN.search(line) and not rules.PEM_END.search(line):
+        if PEM_BEGIN.search(line) and not PEM_END.search(line):
             self._left = _PEM_LINES
         return redactor.text(line)
 

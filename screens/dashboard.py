@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container as Box
 from textual.reactive import var
-from textual.widgets import Input
 
 from console.config import Limits
 from console.watch.containers import ContainersReading
@@ -24,6 +23,7 @@ from widgets.business_pane import BusinessPane
 from widgets.containers_pane import ContainersPane
 from widgets.host_pane import HostPane
 from widgets.log_view import LogView
+from widgets.prompt import Prompt
 
 PANES = ("host", "containers", "business", "logs")
 
@@ -42,7 +42,7 @@ class Dashboard(ConsoleScreen):
     Dashboard.-zoom .pane, Dashboard.-narrow .pane, Dashboard.-short .pane { display: none; }
     Dashboard.-zoom .pane.-front, Dashboard.-narrow .pane.-front, Dashboard.-short .pane.-front { display: block; }
     Dashboard #grid { height: 1fr; }
-    Dashboard #filter { display: none; height: 1; border: none; padding: 0; }
+    Dashboard #filter { display: none; }
     Dashboard #filter.-open { display: block; }
     """
 
@@ -64,7 +64,7 @@ class Dashboard(ConsoleScreen):
             yield ContainersPane(id="containers").data_bind(Dashboard.now, reading=Dashboard.containers)
             yield BusinessPane(id="business").data_bind(Dashboard.now, Dashboard.probes, reading=Dashboard.metrics)
             yield LogView(self._hub, compact=True, id="logs")
-        yield Input(id="filter", placeholder="show only rows that contain …  Enter keeps, Esc clears", compact=True)
+        yield Prompt(self._filtered, placeholder="show only rows that contain …  Enter keeps, Esc clears", id="filter")
 
     def on_mount(self) -> None:
         for pane in PANES:
@@ -120,13 +120,13 @@ class Dashboard(ConsoleScreen):
 
     def do_list_filter(self) -> None:
         self._go("containers")
-        box = self.query_one("#filter", Input)
+        box = self.query_one(Prompt)
         box.add_class("-open")
         box.value = self.query_one(ContainersPane).needle
         box.focus()
 
     def do_app_back(self) -> None:
-        box = self.query_one("#filter", Input)
+        box = self.query_one(Prompt)
         if box.has_class("-open"):
             box.value = ""
             self._close_filter()
@@ -139,8 +139,9 @@ class Dashboard(ConsoleScreen):
         self.query_one("#filter").remove_class("-open")
         self._go("containers")
 
-    def on_input_changed(self, event: Input.Changed) -> None:
+    def on_input_changed(self, event: Prompt.Changed) -> None:
         self.query_one(ContainersPane).needle = event.value
 
-    def on_input_submitted(self) -> None:
+    def _filtered(self, needle: str) -> bool:
         self._close_filter()
+        return True

@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input
 
 from console.incident.levels import LEVELS
 from console.incident.severity import Decision, Evidence, Question, decide, questions, wizard_record
@@ -17,6 +16,7 @@ from screens.dialogs import Ask
 from widgets.choice import ChoiceList, Row
 from widgets.lines import Line, Span, fit, line
 from widgets.note import Note
+from widgets.prompt import Prompt
 
 _TONE = {1: "bad", 2: "bad", 3: "warn", 4: "dim"}
 
@@ -41,7 +41,6 @@ class Declare(ModalScreen[Declaration | None]):
         width: 100%; max-width: 104; height: auto; max-height: 100%; padding: 0 1;
         border: round $error; background: $surface;
     }
-    Declare Input { border: none; height: 1; padding: 0; background: $panel; }
     Declare ChoiceList { height: 11; margin-top: 1; }
     Declare Note { height: 1; }
     Declare #decision { height: 2; }
@@ -61,7 +60,7 @@ class Declare(ModalScreen[Declaration | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
             yield Note([line(Span("Declare an incident", "strong"), Span("  what do users see?", "dim"))])
-            yield Title(self._suggested_title, placeholder="in a few words, as users see it", compact=True, id="title")
+            yield Prompt(self._titled, self._suggested_title, "in a few words, as users see it")
             yield WizardList(id="wizard")
             yield Note(id="decision")
             yield Note(
@@ -77,7 +76,7 @@ class Declare(ModalScreen[Declaration | None]):
     def on_mount(self) -> None:
         for note in self.query(Note):
             note.can_focus = False
-        self.query_one("#title", Input).focus()
+        self.query_one(Prompt).focus()
         self._show()
 
     def on_resize(self) -> None:
@@ -123,12 +122,13 @@ class Declare(ModalScreen[Declaration | None]):
         unsure = answer == "unsure"
         return line(fit(question.text, ask), Span(f" {words}", "unknown" if unsure else "strong"), Span(by, "dim"))
 
-    def to_wizard(self) -> None:
+    def _titled(self, title: str) -> bool:
         """From the title to the first question that evidence did not answer, or to the declaration."""
         wizard = self.query_one(WizardList)
         self.set_focus(wizard)
         unanswered = [q.id for q in self._questions if q.id not in self._answers]
         wizard.selected = unanswered[0] if unanswered else "declare"
+        return True
 
     async def on_wizard_list_entered(self, message: WizardList.Entered) -> None:
         match message.key:
@@ -172,9 +172,9 @@ class Declare(ModalScreen[Declaration | None]):
         self._declare()
 
     def _declare(self) -> None:
-        title = self.query_one("#title", Input).value.strip()
+        title = self.query_one(Prompt).value.strip()
         if not title:
-            self.query_one("#title", Input).focus()
+            self.query_one(Prompt).focus()
             return
         decision = self.decision
         record = wizard_record(decision, self._answers, self._evidence, self.severity, self._reason)
@@ -182,14 +182,6 @@ class Declare(ModalScreen[Declaration | None]):
 
     def action_no(self) -> None:
         self.dismiss(None)
-
-
-class Title(Input):
-    """The title. Enter moves on at once, so that keys typed ahead reach the wizard and not the title."""
-
-    async def action_submit(self) -> None:
-        if isinstance(self.screen, Declare):
-            self.screen.to_wizard()
 
 
 class WizardList(ChoiceList):

@@ -14,11 +14,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.events import Key
 from textual.screen import ModalScreen
-from textual.widgets import Input
 
 from widgets.choice import ChoiceList, Row
 from widgets.lines import Line, Span, line
 from widgets.note import Note
+from widgets.prompt import Prompt
 
 _ARM_SECONDS = 0.6  # a key still held down from the screen below must not confirm
 
@@ -29,14 +29,14 @@ _CSS = """
     border: round $accent; background: $surface;
 }}
 {name} Note {{ width: 100%; }}
-{name} Input {{ margin-top: 1; border: none; height: 1; padding: 0; background: $panel; }}
+{name} Prompt {{ margin-top: 1; }}
 """
 
 
 class Ask(ModalScreen[str | None]):
     """One line of text, or None."""
 
-    AUTO_FOCUS = "Input"
+    AUTO_FOCUS = "Prompt"
     CSS = _CSS.format(name="Ask")
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "no", "cancel", show=False)]
 
@@ -54,7 +54,7 @@ class Ask(ModalScreen[str | None]):
             note.styles.height = len(lines)
             note.can_focus = False
             yield note
-            yield Input(self._value, compact=True)
+            yield Prompt(self._entered, self._value)
             keys = Note(
                 [
                     line(
@@ -69,10 +69,11 @@ class Ask(ModalScreen[str | None]):
             keys.can_focus = False
             yield keys
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        text = event.value.strip()
-        if text or not self._required:
-            self.dismiss(text)
+    def _entered(self, text: str) -> bool:
+        if not text and self._required:
+            return False
+        self.dismiss(text)
+        return True
 
     def action_no(self) -> None:
         self.dismiss(None)
@@ -179,12 +180,12 @@ class Confirm(ModalScreen[str | None]):
             question.can_focus = False
             yield question
             if self._word:
-                yield Input(compact=True)
+                yield Prompt(self._entered)
 
     def on_mount(self) -> None:
         self._armed_at = time.monotonic() + _ARM_SECONDS
         if self._word:
-            self.query_one(Input).focus()
+            self.query_one(Prompt).focus()
         else:
             self.query_one(Note).focus()
 
@@ -197,15 +198,14 @@ class Confirm(ModalScreen[str | None]):
         elif event.character == self._key and time.monotonic() >= self._armed_at:
             self.dismiss(self._key)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        typed = event.value.strip()
-        if not typed:
-            self.dismiss(None)
-        elif typed == self._word:
-            self.dismiss(typed)
-        else:
-            event.input.value = ""
-            event.input.placeholder = f"that was not “{self._word}”: nothing was done"
+    def _entered(self, typed: str) -> bool:
+        if typed and typed != self._word:
+            prompt = self.query_one(Prompt)
+            prompt.value = ""
+            prompt.placeholder = f"that was not “{self._word}”: nothing was done"
+            return False
+        self.dismiss(typed or None)
+        return True
 
     def action_no(self) -> None:
         self.dismiss(None)

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import var
 
@@ -23,8 +24,8 @@ from console.watch.logclock import parse_moment
 from console.watch.logrows import FileRows, LineFilter, RingRows, Rows, Walk, find_time, walk_back, walk_forth
 from console.watch.logs import RANK, LogHub, LogRecord, LogStats, whole_line
 from console.watch.logsearch import FileSearch
-from widgets.lines import Line, LinePane, Span, between, crop, line
-from widgets.log_lines import as_selected, record_line, source_width, wrapped
+from widgets.lines import Line, LinePane, Span, between, changed_columns, crop, line
+from widgets.log_lines import as_selected, differing_columns, joined, record_line, source_width, wrapped
 
 _TICK = 0.1
 _LEVELS = ("info", "warning", "error", "trace", "debug")
@@ -359,24 +360,49 @@ class LogView(LinePane, can_focus=True):
         self._down(1, select=True)
 
     def _do_page_up(self) -> None:
+        self._scroll_up(self._room - 1)
+
+    def _do_page_down(self) -> None:
+        self._scroll_down(self._room - 1)
+
+    def _scroll_up(self, count: int) -> None:
+        """Move all that is shown; the cursor stays in its row."""
         self._stop_following()
         self._mark(False)
-        walk = self._older(self._room - 1)
+        walk = self._older(count)
         self._records = (walk.records + self._records)[: self._room]
         self._hint = ""
         if not walk.records:
             self._cursor, self._hint = 0, self._why_no_older(walk)
 
-    def _do_page_down(self) -> None:
+    def _scroll_down(self, count: int) -> None:
         if self.following:
             return
         self._mark(False)
         start = self._rows.after_key(self._records[-1]) if self._records else self._rows.first
-        walk = walk_forth(self._rows, start, self._room - 1, self._wanted)
+        walk = walk_forth(self._rows, start, count, self._wanted)
         self._records = (self._records + walk.records)[-self._room :]
         self._hint = ""
         if not walk.records:
             self._cursor, self._hint = max(0, len(self._records) - 1), "the newest line; f follows"
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self._scroll_up(3)
+        self.redraw()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self._scroll_down(3)
+        self.redraw()
+
+    def on_click(self, event: events.Click) -> None:
+        """Select the line; while lines are wrapped only the keys do."""
+        if not self.wrapping and 0 < event.y <= len(self._records):
+            self._stop_following()
+            self._mark(False)
+            self._cursor = event.y - 1
+            self.redraw()
 
     def _do_oldest(self) -> None:
         self._stop_following()
@@ -663,6 +689,27 @@ class LogView(LinePane, can_focus=True):
 
     # -- drawing
 
+    def redraw(self) -> None:
+        """Compute the view and repaint what differs of each row that changed."""
+        width, height = self.size
+        if not self.is_mounted or not width or not height:
+            return
+        lines = list(self.view(width, height))[:height]
+        shown = [joined(crop(spans, width)) for spans in lines]
+        shown += [(Span(" " * width),)] * (height - len(shown))
+        before, self._shown = self._shown, shown
+        if len(before) != len(shown):
+            self.refresh()
+            return
+        regions = []
+        for y, (old, new) in enumerate(zip(before, shown, strict=True)):
+            # The title changes by single figures, so its cells are compared.
+            columns = changed_columns(old, new) if y == 0 else differing_columns(old, new, width)
+            if columns is not None:
+                regions.append(Region(columns[0], y, columns[1] - columns[0], 1))
+        if regions:
+            self.refresh(*regions)
+
     def view(self, width: int, height: int) -> Sequence[Line]:
         lines: list[Line] = [self._head(width)]
         body = self._body(width, self._room)
@@ -685,7 +732,7 @@ class LogView(LinePane, can_focus=True):
             if self.wrapping:
                 parts = wrapped(record, names, width, self._needle, limit=max(1, room))
             else:
-                parts = [record_line(record, names, self._needle)]
+                parts = [record_line(record, names, self._needle, width)]
             rows += [(number, part) for part in parts]
         if len(rows) > room:
             rows = self._window(rows, room)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,13 @@ class ComposeProject:
 
 @dataclass(frozen=True, slots=True)
 class ComposeServices:
-    """Services of the project's files: name -> services it depends on. `problem` "" when they could be read."""
+    """What the project's files declare, by service; `problem` "" when they could be read.
+
+    `depends`: services it needs. `networks`: full names of the networks it is to be on.
+    """
 
     depends: Mapping[str, tuple[str, ...]]
+    networks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     problem: str = ""
 
 
@@ -52,14 +56,15 @@ def argv(project: ComposeProject, *words: str, host: str = "") -> list[str]:
 async def services(project: ComposeProject, host: str = "", deadline: float = DEADLINE) -> ComposeServices:
     """What the project's files declare. A missing file, plugin or answer is a `problem`, never an exception."""
     if not project.present:
-        return ComposeServices({}, "the Compose files of the project are not on this host")
+        return ComposeServices({}, problem="the Compose files of the project are not on this host")
     ran = await run_program(argv(project, "config", "--format", "json", host=host), deadline=deadline)
     if not ran.ok:
-        return ComposeServices({}, clean(ran.error, 300) or "docker compose config failed")
+        return ComposeServices({}, problem=clean(ran.error, 300) or "docker compose config failed")
     try:
-        return ComposeServices(_depends(json.loads(ran.out)))
+        rendered = json.loads(ran.out)
+        return ComposeServices(_depends(rendered), _networks(rendered))
     except (ValueError, AttributeError, TypeError) as error:
-        return ComposeServices({}, f"docker compose config gave no JSON: {clean(str(error), 200)}")
+        return ComposeServices({}, problem=f"docker compose config gave no JSON: {clean(str(error), 200)}")
 
 
 def _depends(rendered: Any) -> dict[str, tuple[str, ...]]:
@@ -67,6 +72,15 @@ def _depends(rendered: Any) -> dict[str, tuple[str, ...]]:
     for name, service in rendered.get("services", {}).items():
         needs = (service or {}).get("depends_on") or ()
         found[clean(str(name), 200)] = tuple(clean(str(n), 200) for n in needs)
+    return found
+
+
+def _networks(rendered: Any) -> dict[str, tuple[str, ...]]:
+    full = {name: str((network or {}).get("name", name)) for name, network in rendered.get("networks", {}).items()}
+    found: dict[str, tuple[str, ...]] = {}
+    for name, service in rendered.get("services", {}).items():
+        wanted = (service or {}).get("networks") or ()
+        found[clean(str(name), 200)] = tuple(sorted(clean(full.get(n, n), 300) for n in wanted))
     return found
 
 

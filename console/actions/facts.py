@@ -64,6 +64,7 @@ class ServiceContainer:
     image: str = ""
     image_id: str = ""
     networks: tuple[str, ...] = ()
+    nameless: tuple[str, ...] = ()  # networks on which its service name does not lead to it
     ports: tuple[int, ...] = ()  # published on the host
     depends_on: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
@@ -102,7 +103,8 @@ class ServiceContainer:
             return f"crash-looping ({max(self.deaths, self.restarts)} deaths)"
         if self.status in ("exited", "dead") and self.exit_code is not None:
             return f"{self.status} ({self.exit_code}{', out of memory' if self.oom_killed else ''})"
-        return f"{self.status}, {self.health}" if self.health else self.status
+        died = f", died {self.deaths} times in 2 min" if self.deaths else ""
+        return f"{self.status}, {self.health}{died}" if self.health else f"{self.status}{died}"
 
     @property
     def snapshot(self) -> Snapshot:
@@ -189,6 +191,7 @@ class Facts:
     past: tuple[PastRun, ...] = ()
     foreign: tuple[str, ...] = ()  # containers that restart others by themselves (watchtower, autoheal)
     contained: tuple[str, ...] = ()  # services held in deliberate containment
+    networks: dict[str, tuple[str, ...]] = field(default_factory=dict)  # service -> those its Compose file names
     missing: tuple[str, ...] = ()  # services of the Compose file without a container
 
     def of(self, service: str) -> tuple[ServiceContainer, ...]:

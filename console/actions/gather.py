@@ -21,7 +21,7 @@ from console.actions.facts import DiskFacts, EngineState, Facts, ProbeFacts, Ser
 from console.actions.lock import hold_text, holder
 from console.actions.roles import place, roles
 from console.actions.router import behind_edge
-from console.actions.validation import RunProbe, probe_all
+from console.actions.validation import ProbeRound, RunProbe
 from console.config import Config
 from console.errors import SourceError
 from console.text import clean
@@ -37,7 +37,7 @@ _LOG_AGE = 900.0  # seconds of log that count as now
 _ENGINE_PATIENCE = 3.0
 
 _DAMAGE = re.compile(
-    r"PANIC:|could not locate a valid checkpoint|pg_control|invalid page in block"
+    r"PANIC:|incorrect checksum in control file|could not locate a valid checkpoint|pg_control|invalid page in block"
     r"|checksum (?:mismatch|failure|verification failed)|page verification failed"
     r"|database files are incompatible|Database page corruption|Bad file format reading the append only file",
     re.IGNORECASE,
@@ -115,6 +115,7 @@ async def _gather(
         probes=probes,
         corruption=tuple(line for line in logs if _DAMAGE.search(line))[-3:],
         no_space=tuple(line for line in logs if _NO_SPACE.search(line))[-3:],
+        networks=dict(composed.networks),
         missing=tuple(s for s in composed.depends if not any(c.service == s for c in containers)),
     )
 
@@ -257,14 +258,31 @@ async def _answers(
     run: RunProbe | None,
     cap: float | None,
 ) -> tuple[ProbeFacts, ...]:
-    """What the probes say; where only users fail and no container looks ill, what the app itself says too."""
-    probing = asyncio.ensure_future(_probes(config, containers, seen, run, cap))
+    """What the probes say; where only users fail and no container looks ill, what the app itself says too.
+
+    A plan should not wait for the patience of a probe, unless nothing else tells that something is wrong.
+    """
+    where = {p.name: place(p, containers, config) for p in config.probes}
+    if seen.probes:
+        asking = ProbeRound((), lambda p: where[p.name])
+        known = tuple(
+            ProbeFacts(r.name, r.ok, r.detail, r.latency, r.business, *where[r.name], r.kind)
+            for r in seen.probes
+            if r.name in where
+        )
+    else:
+        asking, known = ProbeRound(config.probes, lambda p: where[p.name], run), ()
+    if not all(c.well or c.finished for c in containers):
+        await asking.wait(cap)
+        return (*known, *asking.close())
+    await asking.wait(_PROMPT)
     direct: asyncio.Future[tuple[ProbeFacts, ...]] | None = None
-    if all(c.well or c.finished for c in containers):
-        done, _ = await asyncio.wait({probing}, timeout=_PROMPT)
-        if not done or any(p.ok is False and p.through_edge for p in probing.result()):
-            direct = asyncio.ensure_future(_ask_apps(config, containers, engine))
-    probes = await probing
+    if any(p.through_edge and not p.ok for p in (*known, *asking.so_far())):
+        direct = asyncio.ensure_future(_ask_apps(config, containers, engine))
+    await asking.wait(cap)
+    if any(p.through_edge and p.ok is None for p in asking.so_far()):
+        await asking.wait()
+    probes = (*known, *asking.close())
     if direct is None:
         return probes
     if any(p.ok is False and p.through_edge for p in probes):
@@ -273,27 +291,13 @@ async def _answers(
     return probes
 
 
-async def _probes(
-    config: Config, containers: Sequence[ServiceContainer], seen: Seen, run: RunProbe | None, cap: float | None
-) -> tuple[ProbeFacts, ...]:
-    if not seen.probes:
-        return await probe_all(config.probes, lambda p: place(p, containers, config), run, cap)
-    by_name = {p.name: p for p in config.probes}
-    return tuple(
-        ProbeFacts(r.name, r.ok, r.detail, r.latency, r.business, *place(by_name[r.name], containers, config), r.kind)
-        for r in seen.probes
-        if r.name in by_name
-    )
-
-
 async def _ask_apps(
     config: Config, containers: Sequence[ServiceContainer], engine: EngineDriver
 ) -> tuple[ProbeFacts, ...]:
-    """The health check of each app container that no probe asks directly, run now: the engine's verdict lags."""
-    known = {service for service, direct in (place(p, containers, config) for p in config.probes) if direct}
+    """The health check of each app container behind the edge, run now: the engine's verdict lags."""
     facts = Facts(0.0, "", containers=tuple(containers), depends={c.service: c.depends_on for c in containers})
     behind = behind_edge(facts, roles(facts, config))
-    apps = [c for c in containers if c.service in behind and c.service not in known and c.running and c.check]
+    apps = [c for c in containers if c.service in behind and c.running and c.check]
     return tuple(await asyncio.gather(*(_ask(engine, c) for c in apps)))
 
 

@@ -24,6 +24,7 @@ def container(data: Mapping[str, Any], now: float, deaths: Mapping[str, int] | N
     policy = _word(_map(host.get("RestartPolicy")).get("Name")) or "no"
     started = _word(state.get("StartedAt"))
     ident = _word(data.get("Id"))
+    networks = _map(_map(data.get("NetworkSettings")).get("Networks"))
     oom = bool(state.get("OOMKilled"))
     running = status in ("running", "paused")
     stop = config.get("StopTimeout")
@@ -46,7 +47,8 @@ def container(data: Mapping[str, Any], now: float, deaths: Mapping[str, int] | N
         stop_timeout=stop if isinstance(stop, int) and stop >= 0 else _DEFAULT_STOP,
         image=_word(config.get("Image")),
         image_id=_word(data.get("Image")),
-        networks=tuple(sorted(map(_word, _map(_map(data.get("NetworkSettings")).get("Networks"))))),
+        networks=tuple(sorted(map(_word, networks))),
+        nameless=tuple(sorted(_word(n) for n, at in networks.items() if not _named(at, labels))),
         ports=_ports(data),
         depends_on=depends_label(_word(labels.get("com.docker.compose.depends_on"))),
         volumes=tuple(_word(m.get("Source")) for m in data.get("Mounts") or () if isinstance(m, dict)),
@@ -97,10 +99,11 @@ def event_tuples(events: Sequence[Mapping[str, Any]]) -> list[tuple[float, str, 
     return found
 
 
-def addresses(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """The container's addresses on its networks."""
-    networks = _map(_map(data.get("NetworkSettings")).get("Networks"))
-    return tuple(_word(_map(n).get("IPAddress")) for n in networks.values() if _map(n).get("IPAddress"))
+def _named(endpoint: Any, labels: Mapping[str, Any]) -> bool:
+    """Does the service's name lead to this endpoint? Compose gives it as an alias; newer engines list DNSNames."""
+    known = _map(endpoint)
+    names = [*(known.get("Aliases") or ()), *(known.get("DNSNames") or ())]
+    return labels.get("com.docker.compose.service") in names
 
 
 def _health(health: Mapping[str, Any]) -> str:

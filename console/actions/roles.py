@@ -68,7 +68,10 @@ def place(probe: ProbeConfig, containers: Sequence[ServiceContainer], config: Co
         if container.service and ((host in _LOCAL and port in container.ports) or host == container.service):
             edge = roles(Facts(0.0, "", containers=tuple(containers)), config).edge
             return container.service, container.service not in edge
-    return "", probe.kind in ("postgres", "redis", "command")
+    if probe.kind in ("postgres", "redis"):
+        stores = roles(Facts(0.0, "", containers=tuple(containers)), config)
+        return next(iter(stores.database if probe.kind == "postgres" else stores.cache), ""), True
+    return "", probe.kind == "command"
 
 
 def _host_port(probe: ProbeConfig) -> tuple[str, int]:

@@ -6,10 +6,11 @@ and with what would help (fingerprints and their evidence: docs/recovery.md).
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from console.actions.budget import budget, span
-from console.actions.facts import Facts, ProbeFacts
+from console.actions.facts import Facts, ProbeFacts, ServiceContainer
 from console.actions.lock import describe
 from console.actions.roles import Roles, roles
 from console.config import Config
@@ -42,8 +43,14 @@ def route(facts: Facts, config: Config) -> Route:
     if blocked:
         return Route(None, why=blocked.reason, help=blocked.help)
     who = roles(facts, config)
+    lost = next((r for c in facts.containers if c.running and (r := _lost_network(facts, c))), None)
+    if lost is not None:
+        return Route(None, why=lost.reason, help=lost.help)
     sick = [s for s in services(facts) if _ill(facts, s) and s not in facts.contained]
     roots = [s for s in sick if not _ill_dependencies(facts, s)] or sick
+    if facts.missing:
+        names = ", ".join(facts.missing)
+        return Route(None, why=f"no container of {names} exists", help="create it: docker compose up -d --wait")
     for service in roots:
         stopper = _stopper(facts, who, service)
         if stopper:
@@ -62,6 +69,9 @@ def _route_by_probes(facts: Facts, who: Roles) -> Route:
     app = next((s for s in who.app if facts.of(s)), "")
     if not failing:
         return Route(None, why="everything looks well")
+    needed = [p for s in facts.dependencies(app) for p in failing if p.direct and p.service == s]
+    if needed:
+        return _climb(facts, needed[0].service, f"{_probe_words(needed)}; {app} needs it")
     if only_edge_fails(facts, who):
         edge = next((s for s in who.edge if facts.of(s)), "")
         names = ", ".join(p.name for p in failing)
@@ -180,20 +190,35 @@ def _target_refusal(level: int, service: str, facts: Facts, who: Roles) -> Refus
 
 
 def _stopper(facts: Facts, who: Roles, service: str, *, everything: bool = False) -> Refusal | None:
-    """Crash loop or damaged data: restarting cannot help and may harm."""
+    """Damaged data, a crash loop, a lost network: restarting cannot help and may harm."""
+    database_sick = not all(c.well for d in who.database for c in facts.of(d))
+    if facts.corruption and (everything or database_sick or service in who.database):
+        return Refusal(
+            f"{next(iter(who.database), 'the database')} reports damage: {facts.corruption[-1]}",
+            "do not restart it again; keep its volume as it is, call the database's owner, restore from a backup",
+        )
     looping = next((c for c in facts.of(service) if c.crash_looping), None)
     if looping is not None:
         return Refusal(f"{service} is {looping.state}; a restart would only start it again", _crash_help(service))
-    if not facts.corruption:
-        return None
-    database_sick = not all(c.well for d in who.database for c in facts.of(d))
-    if not (everything or database_sick or service in who.database):
-        return None
-    database = next(iter(who.database), "the database")
-    return Refusal(
-        f"{database} reports damage: {facts.corruption[-1]}",
-        "do not restart it again; keep its volume as it is, call the database's owner, restore from a backup",
-    )
+    return next((r for c in facts.of(service) if (r := _lost_network(facts, c))), None)
+
+
+def _lost_network(facts: Facts, c: ServiceContainer) -> Refusal | None:
+    """Off a network of its Compose file, or on one without its name: a restart keeps both as they are."""
+    connect = f"docker network connect --alias {shlex.quote(c.service)}"
+    for network in facts.networks.get(c.service, ()):
+        if network not in c.networks:
+            return Refusal(
+                f"{c.name} is not on network {network}; a restart keeps it off",
+                f"{connect} {shlex.quote(network)} {shlex.quote(c.name)}",
+            )
+        if network in c.nameless:
+            leave = f"docker network disconnect {shlex.quote(network)} {shlex.quote(c.name)}"
+            return Refusal(
+                f"{c.name} is on network {network} without the name {c.service}, so nobody finds it",
+                f"{leave} && {connect} {shlex.quote(network)} {shlex.quote(c.name)}",
+            )
+    return None
 
 
 def budget_refusal(level: int, service: str, facts: Facts, config: Config) -> Refusal | None:
@@ -224,6 +249,8 @@ def only_edge_fails(facts: Facts, who: Roles) -> bool:
     through = [p for p in facts.probes if p.through_edge and (p.service in who.edge or not p.service)]
     plain = [p for p in through if not p.business] or through
     if not plain or not all(p.ok is False for p in plain):
+        return False
+    if not all(c.well for s in behind_edge(facts, who) for c in facts.of(s)):
         return False
     direct = [[p.ok for p in facts.probes if p.direct and p.service == s] for s in behind_edge(facts, who)]
     return bool(direct) and all(answers and all(answers) for answers in direct)

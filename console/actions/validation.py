@@ -56,23 +56,49 @@ class Comparison:
     detail: str
 
 
-async def probe_all(
-    probes: Iterable[ProbeConfig],
-    where: Callable[[ProbeConfig], tuple[str, bool]],
-    run: RunProbe | None = None,
-    cap: float | None = None,
-) -> tuple[ProbeFacts, ...]:
-    """Every probe once, at the same time. `cap` shortens their patience; `where` gives service and directness."""
-    if run is None:
-        from console.watch.probes import run_probe
+class ProbeRound:
+    """Every probe once, all at the same time. Begins at once; whoever cannot wait takes what is there by then."""
 
-        run = run_probe
-    wanted = [p if cap is None else replace(p, timeout=min(p.timeout, cap)) for p in probes]
-    results = await asyncio.gather(*(run(p) for p in wanted))
-    return tuple(
-        ProbeFacts(r.name, r.ok, r.detail, r.latency, p.business, *where(p), p.kind)
-        for p, r in zip(wanted, results, strict=True)
-    )
+    def __init__(
+        self,
+        probes: Iterable[ProbeConfig],
+        where: Callable[[ProbeConfig], tuple[str, bool]],
+        run: RunProbe | None = None,
+    ) -> None:
+        if run is None:
+            from console.watch.probes import run_probe
+
+            run = run_probe
+        self._began = time.monotonic()
+        self._where = where
+        self._tries: list[tuple[ProbeConfig, asyncio.Future[ProbeResult]]] = [
+            (p, asyncio.ensure_future(run(p))) for p in probes
+        ]
+
+    async def wait(self, seconds: float | None = None) -> None:
+        """Until all have answered, or for so long; without `seconds` their own patience ends it."""
+        waiting = {f for _, f in self._tries if not f.done()}
+        if waiting:
+            await asyncio.wait(waiting, timeout=seconds)
+
+    def so_far(self) -> tuple[ProbeFacts, ...]:
+        """What is known by now; who has not answered yet is unknown, not failed."""
+        return tuple(self._fact(p, f) for p, f in self._tries)
+
+    def close(self) -> tuple[ProbeFacts, ...]:
+        """`so_far`, and nobody is waited for any more."""
+        facts = self.so_far()
+        for _, future in self._tries:
+            future.cancel()
+        return facts
+
+    def _fact(self, p: ProbeConfig, future: asyncio.Future[ProbeResult]) -> ProbeFacts:
+        service, direct = self._where(p)
+        if not future.done():
+            waited = f"no answer yet after {time.monotonic() - self._began:.1f} s"
+            return ProbeFacts(p.name, None, waited, None, p.business, service, direct, p.kind)
+        r = future.result()
+        return ProbeFacts(r.name, r.ok, r.detail, r.latency, p.business, service, direct, p.kind)
 
 
 def findings(look: Look, targets: Iterable[str] | None = None, before: Look | None = None) -> list[Finding]:
@@ -170,10 +196,11 @@ def compare(before: Look, after: Look) -> Comparison:
 
 async def validate(config: Config, facts: Facts, run: RunProbe | None = None) -> list[Finding]:
     """The validation suite now: health of every service, every configured probe, disks; worst first."""
-    if not facts.engine.up:
-        word = "does not answer" if facts.engine.state == "frozen" else f"cannot be used: {facts.engine.detail}"
-        engine = Finding("validate.engine", "quick", Status.UNKNOWN, f"the Docker engine {word}")
-        probes = await probe_all(config.probes, lambda p: place(p, facts.containers, config), run)
-        return [engine, *map(_probe, probes)]
-    probes = await probe_all(config.probes, lambda p: place(p, facts.containers, config), run)
-    return findings(Look(time.time(), facts.containers, probes, facts.disks))
+    asking = ProbeRound(config.probes, lambda p: place(p, facts.containers, config), run)
+    await asking.wait()
+    probes = asking.close()
+    if facts.engine.up:
+        return findings(Look(time.time(), facts.containers, probes, facts.disks))
+    word = "does not answer" if facts.engine.state == "frozen" else f"cannot be used: {facts.engine.detail}"
+    engine = Finding("validate.engine", "quick", Status.UNKNOWN, f"the Docker engine {word}")
+    return [engine, *map(_probe, probes)]

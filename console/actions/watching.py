@@ -12,7 +12,7 @@ from console.actions.conduct import TEXT, Conduct, Pace, StoppedError
 from console.actions.engine import EngineDriver
 from console.actions.facts import DiskFacts, Facts, ProbeFacts, ServiceContainer
 from console.actions.roles import place, roles
-from console.actions.validation import Look, RunProbe, compare, findings, passed, probe_all
+from console.actions.validation import Look, ProbeRound, RunProbe, compare, findings, passed
 from console.checks.check import Finding, Status
 from console.config import Config
 from console.errors import SourceError
@@ -60,9 +60,10 @@ class Watcher:
         return Look(time.time(), reading, probes, await self._disks(reading))
 
     async def _probe(self, cap: float | None) -> tuple[ProbeFacts, ...]:
-        return await probe_all(
-            self._config.probes, lambda p: place(p, self.containers, self._config), self._run_probe, cap
-        )
+        config = self._config
+        asking = ProbeRound(config.probes, lambda p: place(p, self.containers, config), self._run_probe)
+        await asking.wait(cap)
+        return asking.close()
 
     async def _inspect_or_none(self) -> tuple[ServiceContainer, ...] | None:
         try:

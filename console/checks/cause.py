@@ -292,11 +292,23 @@ def _slow_cause(case: Case) -> Finding | None:
     way = slow | {s for label in slow for s in case.stack.reach.get(label, ())}
     held = next((f for f in case.findings if f.check == "containers.cpu" and f.subject in way), None)
     busy = _first(case, "host.busy")
-    if held is not None or busy is not None:
-        return held or busy
+    if held is not None:
+        return held
+    if busy is not None and not _somebody_is_fast(case):
+        return busy
     # The slowest thing that waits for no other slow thing.
     own = [f for f in case.findings if f.check == "probes.slow" and not is_business(case, f)]
     return next((f for f in own if not slow & case.stack.reach.get(case.owners.get(f.subject, ""), frozenset())), None)
+
+
+def _somebody_is_fast(case: Case) -> bool:
+    """A host that is too busy slows everybody: one fast store beside a slow app says that it is the app."""
+    stores = [
+        p
+        for name, p in case.probes.items()
+        if case.role(case.owners.get(name, "")) in ("database", "cache") and p.ok and p.latency is not None
+    ]
+    return bool(stores) and all((p.latency or 0.0) < 0.25 for p in stores)
 
 
 def _consequences(case: Case) -> None:

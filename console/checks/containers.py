@@ -16,6 +16,7 @@ from console.watch.containers import Container, ContainersReading, EngineEvent
 
 LOOP_DEATHS = 3  # in 120 s: more restarts will not help (RECOVERY, crash loop)
 STARTING_GRACE = 120.0  # seconds a health check may say "starting" before that is a trouble itself
+TOGETHER = 3.0  # seconds between events that the engine tells of one act
 STOP_WINDOW = 15.0  # seconds between the engine's "stop" and the death it explains
 OOM_MEMORY = 600.0  # seconds an out-of-memory kill stays worth telling after the container came back
 FORGOTTEN = 86400.0  # an ended container outside Compose is old news after a day
@@ -46,7 +47,7 @@ def _state(
 ) -> Finding | None:
     """The one thing most wrong with this container's state; None when it is as it should be."""
     ours = label in stack.watched
-    if c.deaths >= LOOP_DEATHS or (c.status == "restarting" and c.restarts >= LOOP_DEATHS):
+    if looping(c, events, now):
         return _loop(c, label, name, events, now)
     if c.status in ("exited", "dead"):
         return _ended(c, label, name, ours, stack, events, now)
@@ -70,7 +71,7 @@ def _state(
             at,
             c,
         )
-    if c.status == "created" and ours and c.created_at is not None and now - c.created_at > 30:
+    if c.status == "created" and ours and c.created_at is not None and now - c.created_at > _patience(label, stack):
         return _finding(
             "containers.created",
             Status.FAIL,
@@ -82,9 +83,38 @@ def _state(
     return _health(c, label, name, events, now) if c.running else None
 
 
+def looping(c: Container, events: list[EngineEvent], now: float) -> bool:
+    """Whether it dies again and again, and still does. Restarts by hand are no deaths of its own.
+
+    It is over when the container runs and is well for half again as long as it lived between its last deaths.
+    """
+    if c.status == "restarting" and c.restarts >= LOOP_DEATHS:
+        return True
+    deaths = crashes(events, now)
+    if (len(deaths) if events else c.deaths) < LOOP_DEATHS:
+        return False
+    if not c.running or c.health in ("unhealthy", "starting") or not deaths:
+        return True
+    calm = min(60.0, max(20.0, 1.5 * (deaths[-1] - deaths[-2])))
+    return now - deaths[-1] < calm
+
+
+def crashes(events: list[EngineEvent], now: float) -> list[float]:
+    """Deaths of the last two minutes that nobody asked for: without a stop or restart beside them."""
+    asked = [e.at for e in events if e.action in ("stop", "restart")]
+    dead = [e.at for e in events if e.action == "die" and now - e.at <= 120]
+    return [at for at in dead if not any(abs(at - other) <= TOGETHER for other in asked)]
+
+
+def _patience(label: str, stack: Topology) -> float:
+    """Seconds a container may wait to be started: little once everything it waits for is well."""
+    needs = [c for other in stack.declared.get(label, ()) for c in stack.services[other]]
+    return 5.0 if all(c.running and c.health in ("healthy", "") for c in needs) else 60.0
+
+
 def _loop(c: Container, label: str, name: str, events: list[EngineEvent], now: float) -> Finding:
-    deaths = [e.at for e in events if e.action == "die" and now - e.at <= 120]
-    count = max(c.deaths, len(deaths), 0)
+    deaths = crashes(events, now)
+    count = len(deaths) if events else c.deaths
     how = f"died {count} times in 2 min" if count >= LOOP_DEATHS else f"restarted {c.restarts} times"
     oom = c.oom_killed or any(e.action == "oom" and now - e.at <= 120 for e in events)
     why = "out of memory" if oom else exit_text(c.exit_code) if c.exit_code is not None else _death(events)

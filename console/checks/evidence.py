@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable
 
 from console.checks.connectivity import ended
-from console.checks.containers import LOOP_DEATHS
+from console.checks.containers import looping
 from console.checks.topology import Topology, topology
 from console.config import Config
 from console.incident.severity import Evidence
+from console.watch.containers import ContainersReading
 from console.watch.probes import ProbeResult
 from console.watch.readings import Readings
 
@@ -25,17 +26,17 @@ def evidence(readings: Readings, config: Config, now: float) -> Evidence:
     edge = [p for p in probes if stack.roles.get(stack.owner(p)) == "edge" and not p.business]
     business = [p for p in probes if p.business and p.ok is not None]
     database = [p for p in probes if p.kind == "postgres" or stack.roles.get(stack.owner(p)) == "database"]
-    fresh = readings.containers.fault is None and readings.containers.value is not None
+    reading = readings.containers.value if readings.containers.fault is None else None
     host = readings.host.value if readings.host.fault is None else None
     return Evidence(
         edge_failing=_share(edge),
         edge_failing_for=_failing_for(edge, now),
         business_ok=all(p.ok for p in business) if business else None,
         business_failing_for=_failing_for(business, now),
-        database_ok=_database(database, stack, fresh),
+        database_ok=_database(database, stack, reading is not None),
         database_failing_for=_failing_for(database, now),
-        down=tuple(_down(stack)) if fresh else (),
-        looping=tuple(_looping(stack)) if fresh else (),
+        down=tuple(_down(stack)) if reading else (),
+        looping=tuple(_looping(reading, stack, now)) if reading else (),
         disk_percent=max((d.percent for d in host.disks), default=None) if host else None,
         certificate_days=_certificate(probes),
     )
@@ -71,9 +72,9 @@ def _down(stack: Topology) -> Iterable[str]:
             yield label
 
 
-def _looping(stack: Topology) -> Iterable[str]:
+def _looping(reading: ContainersReading, stack: Topology, now: float) -> Iterable[str]:
     for label, replicas in stack.services.items():
-        if any(c.deaths >= LOOP_DEATHS or (c.status == "restarting" and c.restarts >= LOOP_DEATHS) for c in replicas):
+        if any(looping(c, [e for e in reading.events if e.container == c.id], now) for c in replicas):
             yield label
 
 

@@ -198,14 +198,22 @@ def _told(fresh: Iterable[EngineEvent], every: Iterable[EngineEvent], watched: _
     for event in fresh:
         if not watched.has(event):
             continue
-        deaths = times.get((event.container, "die"), [])
-        earlier = [at for at in deaths if event.at - LOOP_SECONDS <= at < event.at]
+        own = deaths(event, times)
+        earlier = [at for at in own if event.at - LOOP_SECONDS <= at < event.at]
         if _part_of_another(event, times):
             continue
-        fact = _of_event(event, len(earlier))
+        fact = _of_event(event, len(earlier), event.at in own)
         if fact is not None:
             found.append(fact)
     return found
+
+
+def deaths(event: EngineEvent, times: Mapping[tuple[str, str], list[float]]) -> list[float]:
+    """When its container died by itself: without a stop or restart beside it."""
+    asked = times.get((event.container, "stop"), []) + times.get((event.container, "restart"), [])
+    return [
+        at for at in times.get((event.container, "die"), []) if not any(abs(at - other) <= TOGETHER for other in asked)
+    ]
 
 
 # An event that only says again what another one says: a restart is a stop and a start, a death leaves networks.
@@ -236,14 +244,14 @@ _ACTIONS: dict[str, tuple[str, str, bool | None]] = {
 }
 
 
-def _of_event(event: EngineEvent, deaths_before: int) -> Fact | None:
+def _of_event(event: EngineEvent, deaths_before: int, own: bool) -> Fact | None:
     name = event.service or event.name
     looping = deaths_before >= LOOP_DEATHS
     if event.action == "die":
-        if looping:
+        if looping and own:
             return None
         kind, text = "container.die", f"{name} died ({_exit(event.detail)})"
-        if deaths_before == LOOP_DEATHS - 1:
+        if deaths_before == LOOP_DEATHS - 1 and own:
             kind, text = "container.loop", f"{name} is in a crash loop: died {LOOP_DEATHS} times in 2 min"
         return _fact(event, kind, text, True)
     if event.action == "health_status":

@@ -90,7 +90,7 @@ def _excuse_starting(readings: Readings, stack: Topology, findings: list[Finding
         probe = probes.get(finding.subject) if finding.check.startswith("probes.") else None
         if probe is not None and finding.status is Status.FAIL:
             owner = stack.owner(probe)
-            way = {owner} | stack.reach.get(owner, frozenset()) if owner else set(stack.services)
+            way = {owner} | stack.reach.get(owner, frozenset()) if owner else set(stack.watched)
             waiting = sorted(way & starting)
             if waiting:
                 started = stack.services[waiting[0]][0].started_at or now

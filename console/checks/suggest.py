@@ -171,8 +171,10 @@ def _wait(case: Case, cause: Finding) -> Suggestion:
 
 def _flapping(case: Case, cause: Finding) -> Suggestion:
     label = case.service(cause) or cause.subject
-    why = "it comes and goes by itself: a restart would seem to help either way"
-    return Suggestion(f"look at {label} before acting", why, "none", 0.5)
+    why = "it comes and goes by itself: after a restart it would seem well for a while either way"
+    if is_business(case, cause) or case.role(label) == "edge" or label not in case.stack.services:
+        return Suggestion(f"look at {label} before acting", why, "none", 0.5)
+    return Suggestion(f"look at {label}, then restart it (level 1)", why, _level1(case, label), 0.4)
 
 
 def _edge(case: Case, cause: Finding) -> Suggestion:
@@ -207,6 +209,12 @@ def _business(case: Case, cause: Finding) -> Suggestion:
         changed = suspect(case, cause)
         why = f"{app} was restarted after it began and it still fails" + (f"; {changed}" if changed else "")
         return Suggestion(f"roll back {app} or repair its data", why, "none", 0.7)
+    database = next(iter(case.stack.with_role("database")), "")
+    probe = case.probes.get(cause.subject)
+    if database and probe is not None and hangs(probe.detail):
+        why = f"{app} is well and its work hangs: often a lock, which a restart of {app} only frees when it holds it"
+        title = f"look for blocked sessions in {database}, then restart {app} once (level 1)"
+        return Suggestion(title, why, _level1(case, app), 0.3)
     why = f"{app} looks well to its health check; if one restart does not help, roll back or repair the data"
     return Suggestion(f"restart {app} once (level 1)", why, _level1(case, app), 0.4)
 
@@ -255,10 +263,10 @@ def _cache_full(case: Case, cause: Finding) -> Suggestion:
 
 
 def _slow(case: Case, cause: Finding) -> Suggestion:
-    label = case.service(cause)
+    label = _app(case) if is_business(case, cause) or case.role(case.service(cause)) == "edge" else case.service(cause)
     if case.role(label) != "app" or _restarted_since(case, label, began(case, cause)):
         return Suggestion(f"see what {label or cause.subject} waits for", "slow is not down", "none", 0.4)
-    why = f"{label} is slow while what it needs answers fast; take a stack trace first if you can"
+    why = f"{label} is slow while what it needs answers; see what it waits for first, a restart destroys the evidence"
     return Suggestion(f"restart {label} (level 1)", why, _level1(case, label), 0.4)
 
 

@@ -175,6 +175,8 @@ def _roles(services: Mapping[str, list[Container]], config: Config) -> dict[str,
     # Stores may also be named by their own tables.
     for name, role in ((config.database.container, "database"), (config.cache.container, "cache")):
         for label, replicas in services.items():
+            if project and replicas[0].project != project:
+                continue
             if name and name in (label, replicas[0].service, replicas[0].name):
                 roles[label] = role
     return roles

@@ -1,7 +1,13 @@
-"""What a command step gave, and how much of it the record keeps. Running it is somebody else's: see `Execute`."""
+"""What a command step gave, and how much of it the record keeps. It decides nothing: see `run`."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -28,15 +34,52 @@ Execute = Callable[[tuple[str, ...], float], Output]
 
 
 def run_blocking(argv: tuple[str, ...], timeout: float) -> Output:
-    """The real thing, for a thread: the program and all it started are ended at the deadline."""
-    import asyncio
-    import time
+    """The real thing, for a thread: the program and all it started are asked to end at the deadline, then killed.
 
-    from console.actions.programs import run_program
-
+    What stands on standard output and error comes in the order in which it was written, up to 4 MiB of it.
+    """
     began = time.monotonic()
-    ran = asyncio.run(run_program(argv, deadline=timeout))
-    return Output(ran.code, ran.text, time.monotonic() - began)
+    try:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    except OSError as error:
+        return Output(127, f"{argv[0]}: {error.strerror}", time.monotonic() - began)
+    try:
+        raw = _read(process, began + timeout)
+        code: int | None = process.wait(max(0.0, began + timeout - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        code = None
+        _end(process)
+    finally:  # not `with process`, which would wait for ever for one that cannot be killed
+        assert process.stdout is not None
+        process.stdout.close()
+    return Output(code, raw.decode("utf-8", "replace").strip(), time.monotonic() - began)
+
+
+def _read(process: subprocess.Popen[bytes], until: float) -> bytes:
+    """Output until the program closes it or time is over; what is beyond the limit is read and dropped."""
+    assert process.stdout is not None
+    kept = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while (left := until - time.monotonic()) > 0:
+            if not selector.select(left):
+                break
+            chunk = os.read(process.stdout.fileno(), 65536)
+            if not chunk:
+                break
+            kept += chunk[: _WHOLE - len(kept)]
+    return bytes(kept)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for sign, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 2.0)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, sign)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+            return
 
 
 def kept_output(journal: Journal, argv: tuple[str, ...], output: Output) -> dict[str, Any]:

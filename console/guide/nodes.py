@@ -228,7 +228,8 @@ class Document:
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             if depth > MAX_DEPTH:
-                self.problems.append(Problem(self.file, "", "nested too deeply", event.start_mark.line + 1))
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                self.problems.append(Problem(self.file, "", "nested too deeply", line))
                 return True
         return False
 

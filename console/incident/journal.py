@@ -52,6 +52,7 @@ class Journal:
         self._read_lock = threading.Lock()
         self._keep_lock = threading.Lock()  # held for moments only, never while a disk is asked
         self._readers: dict[str, ChainReader] = {}
+        self._unreadable: dict[str, Damage] = {}
         self._own_writers: set[str] = set()
         self._own_heads: dict[str, tuple[int, str]] = {}
         self._events: dict[str, Event] = {}
@@ -104,7 +105,7 @@ class Journal:
     def damage(self) -> list[Damage]:
         """Places of other sessions' files that could not be served, unfinished last lines (`torn`) included."""
         with self._read_lock:
-            found: list[Damage] = []
+            found = list(self._unreadable.values())
             for reader in self._readers.values():
                 torn = reader.torn()
                 found += [*reader.damage, torn] if torn else reader.damage
@@ -189,8 +190,12 @@ class Journal:
             reader = self._readers.setdefault(writer, ChainReader(path, writer))
             try:
                 found = reader.poll()
-            except OSError as error:
-                raise RecordError(f"{path.name} cannot be read: {error.strerror}") from None
+            except OSError as error:  # somebody else's private file must not hide everybody's entries
+                self._unreadable[writer] = Damage(
+                    path.name, writer, reader.seq, 0, 0, f"cannot be read: {error.strerror}"
+                )
+                continue
+            self._unreadable.pop(writer, None)
             for event in found:
                 self.clock.observe(event.hlc)
                 self._keep(event)

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.errors import RecordError
 from console.incident.chain import ChainReader, Damage, writer_of
 from console.incident.events import Event
 
@@ -30,9 +29,10 @@ class Verdict:
 
 
 def verify(directory: Path) -> Verdict:
-    """Read everything anew. Raises RecordError when it cannot be read."""
+    """Read everything anew. A file that cannot be read is damage like any other."""
     readers: dict[str, ChainReader] = {}
     testimony: list[Event] = []
+    damage: list[Damage] = []
     count = 0
     for path in sorted(directory.glob("*.jsonl")):
         writer = writer_of(path)
@@ -42,10 +42,11 @@ def verify(directory: Path) -> Verdict:
         try:
             events = reader.poll()
         except OSError as error:
-            raise RecordError(f"{path.name} cannot be read: {error.strerror}") from None
+            damage.append(Damage(path.name, writer, 0, 0, 0, f"cannot be read: {error.strerror}"))
+            continue
         count += len(events)
         testimony += [event for event in events if event.seen]
-    damage = [place for reader in readers.values() for place in reader.damage]
+    damage += [place for reader in readers.values() for place in reader.damage]
     ends = [torn for reader in readers.values() if (torn := reader.torn()) is not None]
     damage += [place for place in ends if not place.torn]
     damage += _contradictions(readers, testimony)

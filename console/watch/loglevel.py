@@ -48,39 +48,35 @@ UPPER = (
 
 _KEYED = re.compile(
     r"(?:^|[\s,;{(\[|])[\"']?@?(?:log[._]?)?(?:level|lvl|severity|levelname|level_name|loglevel|sev)[\"']?"
-    r"\s*[=:]\s*[\"']?([A-Za-z]{1,13}|\d{1,3})\b",
-    re.I,
+    r"\s*[=:]\s*[\"']?([a-z]{1,13}|\d{1,3})\b",
 )
 _BRACKETED = re.compile(
     r"[\[<(|{](?: {0,4}|[\w$#.*-]{1,40}[:.@/ ]{1,2})("
     + _SURE
     + r")(?: {0,4}[\])>|}]|[:/ ][\w.#-]{0,40} {0,4}[\])>|}])",
-    re.I,
 )
+# The ordinary case at the price of one match: the word stands directly behind the stamp.
+_FIRST = re.compile(r"^[\s\]|,:-]{0,4}[\[<(]?(" + UPPER.replace("|LOG", "") + r")(?=[\s\]>)|:/])(?! ?[=/])")
+_PYTHON_WARNING = re.compile(r"\b[A-Z]\w*(Warning): ")
 _MYSQL = re.compile(r"^ \d+ \[(System)\] ")
 _LOGRUS = re.compile(r"^\s*(TRAC|DEBU|INFO|WARN|ERRO|FATA|PANI)\[\d{4,}\]")
 _START = re.compile(
-    r"^[\s\W]{0,6}(?:("
-    + UPPER
-    + r")(?![\w=])(?!/[a-z])|("
-    + LEADING
-    + r")(?:\[\w+\])?(?: {0,2}:| {1,2}[-|>–] |\t|\])"
+    r"^[\s\W]{0,6}(?:(" + UPPER + r")(?![\w=])(?!/[a-z])|(" + LEADING + r")(?:\[\w+\])?(?: {0,2}:| {1,2}[-|>–] |\t|\])"
     r"|PHP (Notice|Warning|Deprecated|Fatal|Parse)|npm (ERR|WARN|error|warn|notice|info)\b)"
 )
 _LOWER_START = re.compile(
-    r"^[\s\W]{0,6}(" + LEADING + r")(?:\[\w+\])?(?: {0,2}:(?!\d)| {1,2}[-|>–] |\t|\]| {2,})", re.I
+    r"^[\s\W]{0,6}(" + LEADING + r")(?:\[\w+\])?(?: {0,2}:(?!\d)| {1,2}[-|>–] |\t|\]| {2,}| [a-z]{1,4}\d{2,6}:)"
 )
 _TAGGED = re.compile(
-    r"(?:^|[\w)\]] ?)[.:/|] ?(" + _SURE + r")(?=:(?!:|//)|\]|\)| ?\|| - )|\b\w+\.(" + UPPER + r")\b[: ]", re.I
+    r"(?:^|[\w)\]] ?)[.:/|] ?(" + _SURE + r")(?=:(?!:|//)|\]|\)| ?\|| - )|\b\w+\.(" + _SURE + r")\b[: ]"
 )
-_DELIMITED = re.compile(r"(?:^|\s)[-|*=>~#]{1,3} ?(" + _SURE + r") ?[-|*=<~#:]", re.I)
-_BARE = re.compile(
-    r"(?<![\w/.=\"'<&?%$@-])(" + UPPER + r")(?![\w/=\"'.(]|-[A-Za-z]| (?:level|code|rate|count|page)\b)"
-)
-_MIXED = re.compile(r"(?:^|[\s:])(" + _SURE + r"): ", re.I)
+_DELIMITED = re.compile(r"(?:^|\s)[-|*=>~#]{1,3} ?(" + _SURE + r") ?[-|*=<~#:]")
+_BARE = re.compile(r"(?<![\w/.=\"'<&?%$@-])(" + UPPER + r")(?![\w/=\"'.(]|-[A-Za-z]| (?:level|code|rate|count|page)\b)")
+_MIXED = re.compile(r"(?:^|[\s:])(" + _SURE + r"): ")
 _SYSLOG_PAIR = re.compile(
     r"(?:^|\s|<)(?:kern|user|mail|daemon|auth|authpriv|syslog|lpr|news|uucp|cron|ftp|local[0-7])\.(\w{3,7})\b"
 )
+_LETTER_ALONE = re.compile(r"^[\s\])]{1,3}([TDINWEFC]) {1,2}(?=[A-Z\[(<-])")
 _LETTER_BRACKET = re.compile(r"^[\s]?[\[(|<]([TVDINWECF])(?=[\])|> ])|[|\[(]\s?([TVDINWECF])\s?[|\])]")
 _KLOG = re.compile(r"^([IWEF])\d{4} \d\d:\d\d:\d\d\.")
 _LOGCAT = re.compile(
@@ -120,31 +116,27 @@ def number(value: int) -> str | None:
 
 def level_of(before: str, after: str, line: str) -> str | None:
     """The level of a line split by its stamp into what stands `before` and `after` it (no stamp: all is after)."""
+    head = after[:HEAD]
+    m = _FIRST.match(head)
+    if m is not None:
+        return WORDS[m[1].lower()]
     if (m := _KLOG.match(line)) is not None:
         return LETTERS[m[1]]
     if line[:1].isdigit() and (m := _REDIS_SIGN.match(line)) is not None:
         return _REDIS[m[1]]
-    head = after[:HEAD]
-    if "=" in head or '"' in head or ":" in head:
-        m = _KEYED.search(head)
-        if m is not None and (found := word(m[1])) is not None:
-            return found
-    return _shaped(before, head)
+    if before or after is not line:
+        m = _LETTER_ALONE.match(head)
+        if m is not None:
+            return LETTERS[m[1]]
+    found = _tiers(head)
+    return _tiers(before) if found is None and before else found
 
 
-def _shaped(before: str, head: str) -> str | None:
-    for part in (head, before) if before else (head,):
-        found = _tiers(part)
-        if found is not None:
-            return found
-    return None
-
-
-# One of these stands in every word above: a line without any is told by twelve substring tests, not ten patterns.
+# One of these stands in every word above: a line without any is told by substring tests, not by ten patterns.
 _HINTS = (
     "err", "war", "wrn", "inf", "deb", "dbg", "fat", "ftl", "crit", "crt", "fail", "note", "ntc", "notic", "pani",
     "emerg", "alert", "trac", "trc", "seve", "fine", "verb", "vrb", "log", "success", "deprec", "config", "dbug",
-    "system", "eror",
+    "system", "eror", "level", "lvl",
 )  # fmt: skip
 
 
@@ -152,7 +144,7 @@ def _tiers(part: str) -> str | None:
     low = part.lower()
     for hint in _HINTS:
         if hint in low:
-            found = _by_word(part)
+            found = _by_word(part, low)
             if found is not None:
                 return found
             break
@@ -160,15 +152,17 @@ def _tiers(part: str) -> str | None:
     return LETTERS.get(next(group for group in m.groups() if group)) if m is not None else None
 
 
-def _by_word(part: str) -> str | None:
-    for pattern in (_LOGRUS, _MYSQL, _BRACKETED, _START, _LOWER_START, _SYSLOG_PAIR, _TAGGED, _DELIMITED, _BARE):
-        m = pattern.search(part)
-        if m is not None:
-            found = _word_in(m)
-            if found is not None:
-                return found
-    m = _MIXED.search(part)
-    return WORDS[m[1].lower()] if m is not None else None
+def _by_word(part: str, low: str) -> str | None:
+    if "l" in low and (m := _KEYED.search(low)) is not None and (found := word(m[1])) is not None:
+        return found
+    for pattern, text in (
+        (_LOGRUS, part), (_MYSQL, part), (_BRACKETED, low), (_START, part), (_LOWER_START, low), (_SYSLOG_PAIR, low),
+        (_TAGGED, low), (_DELIMITED, low), (_BARE, part), (_MIXED, low), (_PYTHON_WARNING, part),
+    ):  # fmt: skip
+        m = pattern.search(text)
+        if m is not None and (found := _word_in(m)) is not None:
+            return found
+    return None
 
 
 _PHP = {"notice": "notice", "warning": "warning", "deprecated": "warning", "fatal": "critical", "parse": "critical"}

@@ -31,6 +31,7 @@ _LOGFMT = re.compile(r'(?:^|\s)@?([A-Za-z_][\w.@/-]{0,40})=("(?:[^"\\]|\\.)*"|\S
 _LOGFMT_START = re.compile(r'^@?[A-Za-z_][\w.-]{0,30}=(?:"|\S)')
 _AFTER_HEADER = re.compile(r"^[\s\]\)|>:,;.-]*")
 _SYSLOG_TAG = re.compile(r"^\s(?:([\w.-]+) +)?([A-Za-z_][\w./()@-]{0,60})(\[\d+\])?:(?: |$)")
+_ACCESS = re.compile(r'\] "(?:[A-Z]{3,10} |-|\\x)')
 _RFC5424 = re.compile(r"^\s*(\S+) (\S+) (\S+) (\S+) (?:-|\[(?:[^\]\\]|\\.)*\](?:\[(?:[^\]\\]|\\.)*\])*) ?\ufeff?")
 _CONTINUED = re.compile(
     r"^(?:\s+\S|\s*$|Caused by: |Suppressed: |\.\.\. \d+ more|During handling of |The above exception |[})\]]+[,;]?\s*$|"
@@ -251,7 +252,7 @@ class LineReader:
         return Line(when, level, _message(before, body) or text, source, arrived=wrap.time)
 
     def _level(self, before: str, after: str, text: str) -> str | None:
-        if after[:7] == " - - " or before.endswith("- - [") or before.endswith("] - - ["):
+        if _ACCESS.match(after) is not None and before.endswith("["):
             return None  # an access log: status and path are data
         level = loglevel.level_of(before, after, text)
         if level is None and before == "":

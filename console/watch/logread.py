@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from console.redact import redact
+from console.redact import MASK, redact
 from console.text import clean, clean_block
 from console.watch.logline import LineReader
 from console.watch.logrecord import RANK, LogRecord
@@ -14,6 +14,8 @@ from console.watch.logrecord import RANK, LogRecord
 RAW_LIMIT = 64 << 10  # bytes of a line that are looked at
 _MESSAGE_LIMIT = 16 << 10  # characters masked before the display limit cuts
 _WARNING = RANK["warning"]
+# Lines of a private key that is printed to the log: lines are read in any order here, so each is judged alone.
+_KEY_BODY = re.compile(r"^(?![0-9a-fA-F]+$)[A-Za-z0-9+/]{64}$")
 # Lower-case parts of the words that warnings and worse are written with.
 _WORDS = (
     b"err",
@@ -46,8 +48,12 @@ class RecordReader:
     def fresh(self, source: str) -> LineReader:
         """A reader of this source for another thread."""
         name = self._zones.get(source, "")
+        if not name:
+            return LineReader(None, self._clock)
+        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # 4 ms that most consoles never need
+
         try:
-            return LineReader(ZoneInfo(name) if name else None, self._clock)
+            return LineReader(ZoneInfo(name), self._clock)
         except (ZoneInfoNotFoundError, ValueError):
             return LineReader(None, self._clock)
 
@@ -69,7 +75,7 @@ class RecordReader:
             at=reader.seconds(line.time) if line.time is not None else None,
             level=line.level,
             source=source,
-            message=clean(redact(line.message[:_MESSAGE_LIMIT])),
+            message=_shown(line.message),
             raw=raw,
             arrived=arrived,
             continuation=line.continuation,
@@ -82,6 +88,10 @@ class RecordReader:
         if minimum < _WARNING or source in self._wordless or not raw or raw[0] in _OPAQUE or raw[0] in b" \t":
             return True
         return _worded(raw) or raw[0] in b"EWFC"
+
+
+def _shown(message: str) -> str:
+    return MASK if _KEY_BODY.match(message) else clean(redact(message[:_MESSAGE_LIMIT]))
 
 
 def _worded(raw: bytes) -> bool:
@@ -99,5 +109,5 @@ def whole_line(record: LogRecord, limit: int = RAW_LIMIT) -> str:
             raw = record.raw
     more = len(raw) - limit
     text = raw[:limit].decode("utf-8", "replace").rstrip("\r\n")
-    shown = redact(clean_block(text, limit))
+    shown = MASK if _KEY_BODY.match(text) else redact(clean_block(text, limit))
     return f"{shown}\n… +{more // 1024} KB" if more > 0 else shown

@@ -103,7 +103,7 @@ class LogHub:
         self._wake.set()
         self._ask.set()
         for thread in self._threads:
-            thread.join(0.3)
+            thread.join(0.15)
 
     def _thread(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)

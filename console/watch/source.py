@@ -1,7 +1,8 @@
 """The `Source` protocol and its supervisor: who is read, how often, with what deadline, and how fresh it is.
 
 A source only reads. The supervisor gives each its own task, deadline and backoff, so that a sick source
-shows its reason and its last values while the others go on. Blocking calls of a source go through its `Lane`.
+shows its reason and its last values while the others go on. Blocking calls of a source go through its `Lane`
+(`console.watch.lane`).
 Nothing here judges what was read.
 """
 
@@ -9,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import queue
-import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -20,6 +19,9 @@ from typing import Any, Generic, Protocol, TypeVar
 from console.errors import SevdeckError, SourceError
 from console.redact import redact
 from console.text import clean
+from console.watch.lane import Lane, seconds
+
+__all__ = ["Fault", "Lane", "Reading", "Source", "Supervisor"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -77,108 +79,6 @@ class Source(Protocol[T_co]):
     async def changed(self) -> None: ...
 
     async def close(self) -> None: ...
-
-
-class Lane:
-    """One daemon thread for the blocking calls of one source, one call at a time.
-
-    A call that never returns costs this thread and nothing else: callers are told how long it hangs, the
-    event loop goes on, and the process may exit (threads of `concurrent.futures` would be joined at exit).
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._busy_since: float | None = None
-        self._closed = False
-
-    @property
-    def stuck_for(self) -> float | None:
-        """Seconds the present call has been running; None when the lane is free."""
-        since = self._busy_since
-        return None if since is None else time.monotonic() - since
-
-    async def call(self, fn: Callable[..., T], *args: Any, deadline: float | None = None) -> T:
-        """The result of `fn(*args)`, run in the lane's thread; what it raises is raised here.
-
-        Raises SourceError when the previous call has not returned yet, when the lane is closed, and when
-        `deadline` seconds pass. After that, or after a cancellation, the call goes on unheard and keeps the
-        lane busy until it returns.
-        """
-        if self._closed:
-            raise SourceError(f"{self.name} is closed")
-        stuck = self.stuck_for
-        if stuck is not None:
-            raise SourceError(f"still waiting for the previous call ({stuck:.0f} s)")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._busy_since = time.monotonic()
-        self._jobs.put(lambda: self._run(fn, args, loop, future))
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name=f"lane-{self.name}", daemon=True)
-            self._thread.start()
-        if deadline is None:
-            return await future
-        try:
-            return await asyncio.wait_for(future, deadline)
-        except TimeoutError:
-            if future.done() and not future.cancelled():
-                raise  # the call itself raised it
-            raise SourceError(f"no answer in {seconds(deadline)}") from None
-
-    def close(self) -> None:
-        """Let the thread end after its present call. Never waits."""
-        self._closed = True
-        self._jobs.put(None)
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
-
-    def _run(
-        self, fn: Callable[..., T], args: tuple[Any, ...], loop: asyncio.AbstractEventLoop, future: asyncio.Future[T]
-    ) -> None:
-        deliver: Callable[[], None]
-        try:
-            result = fn(*args)
-        except BaseException as error:  # whatever it is, it belongs to the caller
-            failure = error if isinstance(error, Exception) else SourceError(f"stopped by {type(error).__name__}")
-            deliver = _later(_fail, future, failure)
-        else:
-            deliver = _later(_succeed, future, result)
-        # Free before the answer is delivered, so that whoever hears it may call again at once.
-        self._busy_since = None
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(deliver)
-
-
-def _later(
-    deliver: Callable[[asyncio.Future[T], Any], None], future: asyncio.Future[T], what: Any
-) -> Callable[[], None]:
-    return lambda: deliver(future, what)
-
-
-def _succeed(future: asyncio.Future[T], result: T) -> None:
-    if not future.done():
-        future.set_result(result)
-
-
-def _fail(future: asyncio.Future[T], error: Exception) -> None:
-    if future.done():
-        return
-    if isinstance(error, StopIteration):  # a future refuses it
-        error = SourceError("ended early")
-    future.set_exception(error)
-
-
-def seconds(value: float) -> str:
-    """A duration in words.
-
-    >>> seconds(3.0), seconds(0.25)
-    ('3 s', '0.25 s')
-    """
-    return f"{value:g} s"
 
 
 class _Watch:

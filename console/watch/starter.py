@@ -68,7 +68,7 @@ def _docker(found: Discovery) -> Iterator[str]:
         yield '# compose_files = ["/srv/shop/compose.yaml"]'
     else:
         others = ", ".join(project.name for project in found.projects[1:6])
-        why = f"most of its services can be reached; there are also {others}" if others else "the only one"
+        why = f"the likeliest here; there are also {others}" if others else "the only one"
         yield f"project = {_text(found.project.name)}  # guessed: {why}"
         if found.project.files:
             yield f"compose_files = {_list(found.project.files)}  # it was started from here"

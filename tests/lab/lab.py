@@ -115,6 +115,7 @@ def many(_: Lab, arguments: argparse.Namespace) -> int:
 
 
 def run_selftest(lab: Lab, arguments: argparse.Namespace) -> int:
+    lab.reset()
     say(HEADER)
     failed = 0
     for row in selftest(lab, arguments.fault):

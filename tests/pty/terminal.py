@@ -160,7 +160,10 @@ class Tmux:
         self._tmux("set-option", "-g", "remain-on-exit", "on")
 
     def _tmux(self, *args: str) -> str:
-        done = subprocess.run(["tmux", "-L", self._socket, *args], capture_output=True, text=True, timeout=10)
+        # The environment is given: readline, which pytest loads, puts COLUMNS=80 behind Python's back.
+        done = subprocess.run(
+            ["tmux", "-L", self._socket, *args], capture_output=True, text=True, timeout=10, env=dict(os.environ)
+        )
         return done.stdout
 
     def send(self, *keys: str) -> None:

@@ -21,7 +21,7 @@ from tests.pty.terminal import Terminal
 CONSOLE = [sys.executable, "-m", "console"]
 ROOT = Path(__file__).parents[2]
 # What a terminal obeys and Textual itself never sends: window titles, clipboard, device strings, C1 forms.
-OBEYED = re.compile(rb"\x1b\][0-9]|\x1bP(?!\+q|=|>)|\x1b\^|\x1b_|\xc2[\x80-\x9f]|\xe2\x80\xae|owned\x07|\x1b\[2J\xc2")
+OBEYED = re.compile(rb"\x1b\](?!22;)|\x1bP(?!\+q|=|>)|\x1b\^|\x1b_|\xc2[\x80-\x9f]|\xe2\x80\xae|owned\x07|\x1b\[2J\xc2")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.errors import RecordError
@@ -37,6 +37,7 @@ def event(data: dict[str, Any], kind: str = "note", **more: Any) -> Event:
     return Event(**made | more)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(st.characters(exclude_categories=())), JSON, max_size=5))
 def test_anything_that_is_json_is_stored_as_printing_text_and_read_back_equal(data: dict[str, Any]) -> None:
     admitted = admit(data)
@@ -132,6 +133,7 @@ def test_a_fact_has_one_id_everywhere() -> None:
     assert fact_id("probe.down", "edge", 5) not in others
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(KINDS)), st.dictionaries(st.sampled_from(
     sorted({key for keys in KINDS.values() for key in keys} | {"reason", "text", "result", "total", "state"})
 ), JSON, max_size=8))  # fmt: skip

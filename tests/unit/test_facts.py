@@ -119,6 +119,12 @@ def test_a_crash_loop_is_told_once() -> None:
     assert len(told) <= 6
 
 
+def test_three_restarts_by_hand_are_no_crash_loop() -> None:
+    acts = [e for n in (90, 60, 30) for e in (event("app", "die", n, "exit 143"), event("app", "restart", n - 1))]
+    told = kinds(facts(WELL, after(*acts), CONFIG))
+    assert told == ["container.die", "container.restart"] * 3
+
+
 def test_foreign_containers_are_not_in_the_timeline() -> None:
     foreign = replace(event("x", "die", 3, "exit 1"), project="", service="", container="f" * 64)
     assert facts(WELL, after(foreign), CONFIG) == []

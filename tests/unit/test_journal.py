@@ -357,3 +357,17 @@ def test_a_damaged_file_is_skipped_not_repaired_and_others_go_on(directory: Path
     assert path.read_bytes() == bad
     verdict = verify(directory)
     assert not verdict.ok and verdict.first_bad == damage
+
+
+def test_a_file_that_may_not_be_read_hides_nobody_elses_entries(directory: Path) -> None:
+    ana, bob = Journal(directory, ANA), Journal(directory, BOB)
+    event = ana.append("note", {"text": "private"})
+    bob.append("note", {"text": "public"})
+    path = next(directory.glob(f"*{event.writer}.jsonl"))
+    path.unlink()
+    path.mkdir()  # also for root something that cannot be read
+    reader = Journal(directory, BOB)
+    assert texts(reader.events()) == ["public"]
+    (damage,) = reader.damage()
+    assert damage.file == path.name and "cannot be read" in damage.reason
+    assert not verify(directory).ok

@@ -11,6 +11,7 @@ import pytest
 from console.checks.check import Status
 from console.checks.judge import headline, judge
 from console.config import Config, DockerConfig
+from console.watch.containers import EngineEvent
 from console.watch.host import Pressure
 from console.watch.readings import Readings
 from tests.unit.readings_made import (
@@ -203,8 +204,14 @@ CASES: dict[str, tuple[Readings, tuple[str, ...], str, str]] = {
             ),
         ),
         ("redis answers on and off",),
-        "none",
+        "recover:1:redis",
         "look at redis",
+    ),
+    "a forgotten lock": (
+        readings((), (failing("webhook", "no answer in 3 s"),)),
+        ("webhook fails: no answer in 3 s since",),
+        "recover:1:app",
+        "look for blocked sessions in postgres",
     ),
     "worker stopped": (
         readings((stopped("worker", 143),)),
@@ -353,6 +360,27 @@ def test_a_later_trouble_below_is_not_the_cause_of_an_earlier_one_above() -> Non
     )
     causes = [f.subject for f in findings if not f.cause]
     assert sorted(causes) == ["app", "redis"]
+
+
+def dying(*ago: float) -> tuple[EngineEvent, ...]:
+    return tuple(event("app", "die", at, "exit 1") for at in ago)
+
+
+def test_a_crash_loop_is_over_when_it_runs_on_and_restarts_by_hand_are_none() -> None:
+    well = container("app", deaths=4, started_at=NOW - 40)
+    assert judge(readings((well,), (), dying(75, 65, 55, 40)), CONFIG, NOW) == []
+    assert judge(readings((well,), (), dying(75, 65, 55, 10)), CONFIG, NOW)[0].check == "containers.loop"
+    by_hand = (*dying(30, 20, 10), *(event("app", "restart", at - 1) for at in (30, 20, 10)))
+    assert judge(readings((container("app", deaths=3),), (), by_hand), CONFIG, NOW) == []
+
+
+def test_a_busy_host_is_not_blamed_for_one_slow_app_beside_fast_stores() -> None:
+    busy = host(cpu=100.0, load=(12.0, 9.0, 7.0))
+    top = judge(readings((), (SLOW_APP,), host=busy), CONFIG, NOW)[0]
+    assert top.subject == "app"
+    slow_stores = tuple(replace(PROBES[name], latency=1.5) for name in ("postgres", "redis"))
+    top = judge(readings((), (SLOW_APP, *slow_stores), host=busy), CONFIG, NOW)[0]
+    assert top.check == "host.busy"
 
 
 def test_a_recent_change_is_named_as_suspect() -> None:

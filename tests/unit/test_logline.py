@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 from console.watch.logline import Line, LineReader
 
@@ -66,3 +69,91 @@ def test_levels_and_times_of_the_labelled_lines() -> None:
     assert len(levels) <= count * 0.05
     assert len(times) <= count * 0.05
     assert len(invented) <= 1
+
+
+def test_messages_lose_their_header_and_keep_the_rest() -> None:
+    assert read("2026-11-22 03:12:01,123 ERROR [worker-3] shop - refused").message == "[worker-3] shop - refused"
+    assert read("WARNING: pool exhausted").message == "pool exhausted"
+    assert read("Note that the disk fills").message == "Note that the disk fills"
+    assert read("Failed to connect").message == "Failed to connect"
+    assert read('time="2026-11-22T03:12:01Z" level=info msg="said \\"hi\\""').message == 'said "hi"'
+    assert read('{"level":30,"time":1795317121123,"msg":"done"}').message == "done"
+    line = read("Nov 22 03:12:01 prod-1 sshd[1234]: error: too many attempts")
+    assert (line.source, line.message) == ("sshd", "too many attempts")
+    line = read("app-1       | 2026-11-22 03:12:01,100 WARNING pool exhausted")
+    assert (line.source, line.message) == ("app-1", "pool exhausted")
+
+
+def test_a_traceback_continues_the_record_before_it() -> None:
+    reader = LineReader(now=lambda: NOW)
+    for number in range(10):
+        assert not reader.read(f"2026-11-22 03:12:0{number} INFO fine").continuation
+    assert not reader.read("2026-11-22 03:12:10 ERROR failed").continuation
+    for raw in (
+        "Traceback (most recent call last):",
+        '  File "/app/pay.py", line 88, in pay',
+        "    raise TimeoutError",
+        "TimeoutError: no answer in 5 s",
+        "",
+        "\tat com.shop.Checkout.pay(Checkout.java:88)",
+        "Caused by: java.net.SocketTimeoutException: Read timed out",
+        "\t... 17 more",
+    ):
+        assert reader.read(raw).continuation, raw
+    assert not reader.read("2026-11-22 03:12:11 INFO fine again").continuation
+
+
+def test_without_stamps_only_indented_lines_continue() -> None:
+    reader = LineReader(now=lambda: NOW)
+    assert not reader.read("listening on port 8080").continuation
+    assert reader.read("  an indented detail").continuation
+    assert not reader.read("connected").continuation
+
+
+@pytest.mark.parametrize(
+    ("now", "raw", "year"),
+    [
+        ("2026-01-01T00:05:00+00:00", "Dec 31 23:59:59 host app: x", 2025),
+        ("2025-12-31T23:59:58+00:00", "Jan  1 00:00:01 host app: x", 2026),
+        ("2026-11-25T12:00:00+00:00", "Nov 22 03:12:01 host app: x", 2026),
+        ("2026-03-01T12:00:00+00:00", "Feb 29 03:12:01 host app: x", 2024),
+        ("2026-11-25T12:00:00+00:00", "E1122 03:12:01.123456 1 a.go:1] x", 2026),
+    ],
+)
+def test_a_year_that_is_missing_is_the_nearest(now: str, raw: str, year: int) -> None:
+    moment = datetime.fromisoformat(now).timestamp()
+    line = LineReader(UTC, now=lambda: moment).read(raw)
+    assert line.time is not None and line.time.year == year
+
+
+def test_the_order_of_day_and_month_is_learnt() -> None:
+    reader = LineReader(now=lambda: NOW)
+    first = reader.read("22/11/2026 03:12:01 INFO x").time
+    second = reader.read("03/04/2026 03:12:01 INFO x").time
+    assert first is not None and first.month == 11
+    assert second is not None and (second.month, second.day) == (4, 3)
+
+
+def test_a_format_may_change_in_the_middle() -> None:
+    reader = LineReader(now=lambda: NOW)
+    for _ in range(50):
+        assert reader.read("2026-11-22 03:12:01 INFO x").time is not None
+    for _ in range(50):
+        assert reader.read("Nov 22 03:12:01 host app: x").time is not None
+
+
+@pytest.mark.parametrize(
+    "raw", ["", "{", "{}", "[", "\x1b[", "<999>x", '{"log":', "=" * 5000, "9" * 5000, "\x00" * 100]
+)
+def test_nothing_breaks_it(raw: str) -> None:
+    assert read(raw).level is None
+
+
+def test_one_line_stays_cheap() -> None:
+    """15 microseconds is what is promised on an idle machine; this catches a pattern that explodes."""
+    for _, _, raw in samples():
+        long = raw + " [" + "error warn info " * 4000
+        reader = LineReader(now=lambda: NOW)
+        began = time.process_time()
+        reader.read(long)
+        assert time.process_time() - began < 0.05, raw

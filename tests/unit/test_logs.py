@@ -131,3 +131,12 @@ def test_a_configured_container_that_is_not_there_is_a_fault() -> None:
     assert hub.stats().faults == ()
     hub.set_containers([])
     assert [(one.name, one.fault) for one in hub.stats().faults] == [("web", "no such container")]
+
+
+def test_a_private_key_in_a_log_is_masked_line_by_line() -> None:
+    hub = LogHub()
+    body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"
+    hub.feed("app", f"-----BEGIN PRIVATE KEY-----\n{body}\n{'0123456789abcdef' * 4}\n".encode())
+    shown = [record.message for record in records(hub)]
+    assert body not in "".join(shown)
+    assert "0123456789abcdef" in shown[2]  # a digest is no key

@@ -321,9 +321,15 @@ def test_recoveries_are_recorded_by_whoever_ran_them(world: World) -> None:
 
 
 def test_real_programs_with_a_deadline() -> None:
-    assert run_blocking(("sh", "-c", "echo out; echo err >&2; exit 3"), 5).exit == 3
-    output = run_blocking(("sh", "-c", "echo out; exit 0"), 5)
-    assert output.exit == 0 and "out" in output.text and output.took < 5
-    late = run_blocking(("sleep", "30"), 0.3)
-    assert late.exit is None and late.took < 3
+    both = run_blocking(("sh", "-c", "echo out; echo err >&2; echo end; exit 3"), 5)
+    assert (both.exit, both.text) == (3, "out\nerr\nend") and both.took < 5
     assert run_blocking(("no-such-program",), 1).exit == 127
+    assert run_blocking(("cat",), 5).exit == 0, "a program that reads waits for nobody"
+    late = run_blocking(("sh", "-c", "echo began; sleep 30"), 0.3)
+    assert late.exit is None and late.text == "began" and late.took < 3
+    stubborn = run_blocking(("sh", "-c", "trap '' TERM; sleep 30 & sleep 30"), 0.2)
+    assert stubborn.exit is None and stubborn.took < 5
+    hidden = run_blocking(("sh", "-c", "exec >/dev/null 2>&1; sleep 30"), 0.3)
+    assert hidden.exit is None and hidden.took < 3
+    flood = run_blocking(("head", "-c", "9000000", "/dev/zero"), 20)
+    assert flood.exit == 0 and len(flood.text) <= 4 << 20

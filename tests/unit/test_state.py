@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.errors import RefusedError, UsageError
@@ -260,6 +260,7 @@ TOLD = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(TOLD, st.integers(0, 2**32), st.integers(1, 3))
 def test_any_order_and_any_repetition_give_the_same_incident(
     told: list[tuple[str, dict[str, Any]]], seed: int, copies: int

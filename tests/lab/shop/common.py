@@ -99,16 +99,9 @@ class Faults:
         if starting and self.flood_per_second:
             threading.Thread(target=self._flood, daemon=True).start()
 
-    def hold_connections(self, count: float) -> None:
-        """Takes connections and leaves a transaction open on each, until refused."""
-        for _ in range(int(count)):
-            try:
-                connection = connect_database("worker-report")
-                connection.cursor().execute("SELECT count(*) FROM messages")
-            except psycopg2.OperationalError as error:
-                self.log.error("report: %s", str(error).strip())
-                return
-            self._held.append(connection)
+    def hold_connections(self, seconds: float) -> None:
+        """Takes connections and leaves a transaction open on each."""
+        threading.Thread(target=self._hold_connections, args=(seconds,), daemon=True).start()
 
     def hold_lock(self, _value: float) -> None:
         """A maintenance job that locked the table and never came back."""
@@ -128,6 +121,18 @@ class Faults:
             child.wait()
         while self._held:
             self._held.pop().close()
+
+    def _hold_connections(self, seconds: float) -> None:
+        # Past the first refusal: others held some at that moment and will let them go.
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                connection = connect_database("worker-report")
+                connection.cursor().execute("SELECT count(*) FROM messages")
+                self._held.append(connection)
+            except psycopg2.OperationalError as error:
+                self.log.error("report: %s", str(error).strip())
+                time.sleep(0.1)
 
     def _leak(self, mib_per_second: float) -> None:
         self.log.warning("conversation cache has no upper bound")
