@@ -19,6 +19,7 @@ from typing import Any
 from textual import work
 from textual.app import App, SystemCommand
 from textual.screen import ModalScreen, Screen
+from textual.worker import WorkerFailed
 
 from console import commands
 from console.checks.check import Finding
@@ -29,9 +30,10 @@ from console.guide.desk import Desk
 from console.incident.events import Actor
 from console.incident.store import IncidentStore
 from console.incident.timers import overdue
+from console.watch.lane import QueueLane
 from console.watch.live import LiveSources
 from console.watch.readings import Readings
-from console.watch.source import Lane, Reading, Supervisor
+from console.watch.source import Reading, Supervisor
 from screens.base import ConsoleScreen
 from screens.dashboard import Dashboard
 from screens.seat import Seat
@@ -70,7 +72,7 @@ class Sevdeck(App[int]):
         self._supervisor = Supervisor(live.sources, self._published)
         actor = Actor.current()
         desk = Desk(IncidentStore(data_dir, actor), config, self._incident_changed)
-        self._seat = Seat(config, data_dir, actor, desk, Lane("engine"))
+        self._seat = Seat(config, data_dir, actor, desk, QueueLane("engine"))
 
     # -- life
 
@@ -84,8 +86,8 @@ class Sevdeck(App[int]):
         if self._refresh_seconds != 1.0:
             self._supervisor.set_every(self._refresh_seconds)
         self.set_interval(1.0, self._tick)
-        self.run_worker(self._supervisor.run(), group="watch", exit_on_error=False)
-        self.run_worker(self._seat.desk.run(), group="desk", exit_on_error=False)
+        self.run_worker(self._supervisor.run(), group="watch")
+        self.run_worker(self._seat.desk.run(), group="desk")
         for text in [*(str(problem) for problem in problems), *([self._note] if self._note else [])]:
             self.notify(text, severity="warning", timeout=15, markup=False)
 
@@ -95,7 +97,17 @@ class Sevdeck(App[int]):
         self._live.hub.close()
 
     def _handle_exception(self, error: Exception) -> None:
-        """A fault of ours: the details go to the log file, and one sentence to the person."""
+        """A refusal is told; a fault of ours ends the console: details to the log file, one sentence to the person."""
+        if isinstance(error, WorkerFailed):
+            cause = error.error
+            if isinstance(cause, SevdeckError):
+                self.notify(str(cause), severity="error", timeout=10, markup=False)
+                return
+            # What was asked for failed, and the rest of the console is as well as before.
+            _log.error("an act of the console failed", exc_info=cause)
+            name = type(cause).__name__
+            self.notify(f"That failed unexpectedly ({name}); details are in sevdeck.log", severity="error", markup=False)
+            return
         if self.failure is None:
             self.failure = error
             _log.error("the console failed", exc_info=error)

@@ -171,7 +171,7 @@ class Recovery(ConsoleScreen):
 
     # -- looking
 
-    @work(group="gather", exclusive=True, exit_on_error=False)
+    @work(group="gather", exclusive=True)
     async def do_recovery_refresh(self) -> None:
         from console.actions import gather, recovery
 
@@ -232,7 +232,7 @@ class Recovery(ConsoleScreen):
 
     # -- running
 
-    @work(group="run", exit_on_error=False)
+    @work(group="run")
     async def do_recovery_plan(self) -> None:
         if self.run is not None and self.run.state == "interrupted":
             await self._resume(self.run.run_id)
@@ -250,19 +250,19 @@ class Recovery(ConsoleScreen):
         )
         if typed is None:
             return
-        await self._start(plan)
+        await self._launch(plan)
 
-    async def _start(self, plan: Plan) -> None:
+    async def _launch(self, plan: Plan) -> None:
         from console.actions import runner
 
         seat = self.seat
         incident = self.incident.id if self.incident is not None else ""
         try:
             run_id = await seat.engine.call(
-                runner.start, plan, plan.confirm, seat.config, seat.data_dir, seat.actor, incident
+                lambda: runner.start(plan, plan.confirm, seat.config, seat.data_dir, seat.actor, incident=incident)
             )
         except RefusedError as error:
-            self._say([line(Span(text, "bad")) for text in wrap(str(error), self.size.width - 2)])
+            self.notify(str(error), severity="error", timeout=15, markup=False)
             self.do_recovery_refresh()
             return
         self._follow(run_id)
@@ -271,10 +271,10 @@ class Recovery(ConsoleScreen):
         from console.actions import runner
 
         seat = self.seat
-        await seat.engine.call(runner.resume, seat.data_dir, run_id, seat.config, seat.actor)
+        await seat.engine.call(lambda: runner.resume(seat.data_dir, run_id, seat.config, seat.actor))
         self._follow(run_id)
 
-    @work(group="follow", exclusive=True, exit_on_error=False)
+    @work(group="follow", exclusive=True)
     async def _follow(self, run_id: str) -> None:
         from console.actions import runs
 
@@ -282,12 +282,12 @@ class Recovery(ConsoleScreen):
             self.run = view
         self.do_recovery_refresh()
 
-    @work(group="attach", exclusive=True, exit_on_error=False)
+    @work(group="attach", exclusive=True)
     async def do_recovery_attach(self, newest_only: bool = False) -> None:
         """Show the newest run; when opening the screen only one that is still under way."""
         from console.actions import runs
 
-        view = await self.seat.engine.call(runs.status, self.seat.data_dir)
+        view = await self.seat.engine.call(lambda: runs.status(self.seat.data_dir))
         if view is None:
             if not newest_only:
                 self.notify("No recovery has run on this host yet.", markup=False)
@@ -295,14 +295,15 @@ class Recovery(ConsoleScreen):
         if view.outcome is None or not newest_only:
             self._follow(view.run_id)
 
-    @work(group="cancel", exclusive=True, exit_on_error=False)
+    @work(group="cancel", exclusive=True)
     async def do_recovery_cancel(self) -> None:
         from console.actions import runs
 
         if self.run is None or self.run.outcome is not None:
             self.notify("Nothing is running here.", markup=False)
             return
-        await self.seat.engine.call(runs.cancel, self.seat.data_dir, self.run.run_id, self.seat.actor)
+        seat, run_id = self.seat, self.run.run_id
+        await seat.engine.call(lambda: runs.cancel(seat.data_dir, run_id, seat.actor))
         self.notify("Asked to stop after the present step.", markup=False)
 
     def watch_run(self) -> None:

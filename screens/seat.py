@@ -8,7 +8,7 @@ from pathlib import Path
 from console.config import Config
 from console.guide.desk import Desk
 from console.incident.events import Actor
-from console.watch.source import Lane
+from console.watch.lane import QueueLane
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,4 +19,4 @@ class Seat:
     data_dir: Path
     actor: Actor
     desk: Desk
-    engine: Lane
+    engine: QueueLane

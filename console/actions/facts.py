@@ -78,7 +78,7 @@ class ServiceContainer:
     @property
     def crash_looping(self) -> bool:
         """Dies again and again. Manual restarts zero the engine's count, so deaths seen count first."""
-        if self.deaths >= CRASH_DEATHS:
+        if self.deaths >= CRASH_DEATHS and (self.uptime is None or self.uptime < CRASH_WINDOW / CRASH_DEATHS):
             return True
         if self.restarts < CRASH_DEATHS:
             return False

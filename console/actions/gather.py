@@ -32,6 +32,7 @@ from console.watch.source import Lane
 
 PROBE_CAP = 0.8  # seconds: a plan is due within one
 _PROMPT = 0.25  # seconds in which a well service answers its probes
+_OWN_CHECK = 3.0  # seconds at most for an app's own health check
 _LOG_TAIL = 200
 _LOG_AGE = 900.0  # seconds of log that count as now
 _ENGINE_PATIENCE = 3.0
@@ -243,7 +244,7 @@ async def _telling_lines(
         if not isinstance(text, str):
             continue
         fresh = text.splitlines()
-        if container.well:  # what was said before a good start is history
+        if not container.restarts:  # what was said before this start is history, unless it comes up again and again
             fresh = [line for line in fresh if line[:19] >= container.started_at[:19]]
         telling = [line for line in fresh if _DAMAGE.search(line) or _NO_SPACE.search(line)]
         lines += [clean(line.partition(" ")[2], 200) for line in telling]
@@ -303,12 +304,9 @@ async def _ask_apps(
 
 async def _ask(engine: EngineDriver, c: ServiceContainer) -> ProbeFacts:
     began = time.monotonic()
-    try:
-        async with asyncio.timeout(PROBE_CAP):
-            ran = await engine.execute(c.id, c.check.command if c.check else (), 1.0)
-        ok, detail = _health_words(ran.code)
-    except TimeoutError:
-        ok, detail = False, f"its health check gives no answer in {PROBE_CAP:g} s"
+    patience = min(c.check.timeout, _OWN_CHECK) if c.check else _OWN_CHECK
+    ran = await engine.execute(c.id, c.check.command if c.check else (), patience)
+    ok, detail = _health_words(ran.code)
     return ProbeFacts(f"{c.name} itself", ok, detail, time.monotonic() - began, False, c.service, True)
 
 

@@ -313,7 +313,7 @@ def advice(facts: Facts, targets: tuple[str, ...]) -> tuple[str, ...]:
     said += [
         f"{p.name}: {p.detail}; no restart mends a certificate"
         for p in facts.probes
-        if p.kind == "tls" and p.ok is False
+        if p.kind == "tls" and p.ok is False and p.detail.startswith("certificate")
     ]
     said += [f"{name} restarts containers by itself and may interfere" for name in facts.foreign]
     return tuple(said)

@@ -19,7 +19,7 @@ from console.actions.engine import DockerDriver
 from console.actions.facts import Holder
 from console.actions.lock import ProjectLock, hold_text
 from console.actions.run import Run
-from console.actions.runs import Request
+from console.actions.runs import Request, RunView
 from console.config import Config
 from console.errors import RefusedError
 from console.incident.events import Actor
@@ -71,10 +71,21 @@ def resume(data_dir: Path, run_id: str, config: Config, actor: Actor) -> str:
         if view is not None and view.over and not view.resumable:
             raise RefusedError(f"run {run_id} is over: {view.outcome}", remedy="Plan a new one: sevdeck recover plan")
         (runs.directory(data_dir, run_id) / "cancel.json").unlink(missing_ok=True)
+        if view is not None and view.over:
+            _reopen(data_dir, view, actor)
         _spawn(data_dir, run_id, lock, config, runs.directory(data_dir, run_id))
     finally:
         lock.close()
     return run_id
+
+
+def _reopen(data_dir: Path, view: RunView, actor: Actor) -> None:
+    """A run that ended in doubt goes on: whoever follows it must not take its old end for the new one."""
+    _, request = runs.load(data_dir, view.run_id)
+    journal = runs.journal(data_dir, request, actor)
+    said = {"run": view.run_id, "state": "started", "title": view.plan.title, "text": f"resumed by {actor.name}"}
+    journal.append("recovery.run", {**said, "level": view.plan.level, "service": view.plan.service})
+    journal.close()
 
 
 def _admit(plan: Plan, confirm: str, data_dir: Path, override: str, now: float) -> None:

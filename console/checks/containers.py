@@ -5,7 +5,7 @@ Each service is judged by itself here; which trouble causes which is decided in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from console.checks.check import Finding, Status
@@ -16,7 +16,6 @@ from console.watch.containers import Container, ContainersReading, EngineEvent
 
 LOOP_DEATHS = 3  # in 120 s: more restarts will not help (RECOVERY, crash loop)
 STARTING_GRACE = 120.0  # seconds a health check may say "starting" before that is a trouble itself
-TOGETHER = 3.0  # seconds between events that the engine tells of one act
 STOP_WINDOW = 15.0  # seconds between the engine's "stop" and the death it explains
 OOM_MEMORY = 600.0  # seconds an out-of-memory kill stays worth telling after the container came back
 FORGOTTEN = 86400.0  # an ended container outside Compose is old news after a day
@@ -100,10 +99,24 @@ def looping(c: Container, events: list[EngineEvent], now: float) -> bool:
 
 
 def crashes(events: list[EngineEvent], now: float) -> list[float]:
-    """Deaths of the last two minutes that nobody asked for: without a stop or restart beside them."""
-    asked = [e.at for e in events if e.action in ("stop", "restart")]
-    dead = [e.at for e in events if e.action == "die" and now - e.at <= 120]
-    return [at for at in dead if not any(abs(at - other) <= TOGETHER for other in asked)]
+    """Deaths of the last two minutes that nobody asked for."""
+    dead = [e.at for e in events if e.action == "die"]
+    stops = [e.at for e in events if e.action == "stop"]
+    return [at for at in own_deaths(dead, stops) if now - at <= 120]
+
+
+def own_deaths(dead: Iterable[float], stops: Iterable[float]) -> list[float]:
+    """Deaths without those that a stop brought about: each stop (a restart tells one too) follows its death.
+
+    >>> own_deaths([10.0, 12.0, 13.5], [10.2])
+    [12.0, 13.5]
+    """
+    left = sorted(dead)
+    for stop in stops:
+        asked = [at for at in left if stop - STOP_WINDOW <= at <= stop + 1.0]
+        if asked:
+            left.remove(asked[-1] if asked[-1] <= stop else asked[0])
+    return left
 
 
 def _patience(label: str, stack: Topology) -> float:

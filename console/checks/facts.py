@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from console.checks.connectivity import ended
+from console.checks.containers import own_deaths
 from console.checks.topology import topology
 from console.checks.wording import exit_text
 from console.config import Config, Limits
@@ -198,7 +199,7 @@ def _told(fresh: Iterable[EngineEvent], every: Iterable[EngineEvent], watched: _
     for event in fresh:
         if not watched.has(event):
             continue
-        own = deaths(event, times)
+        own = own_deaths(times.get((event.container, "die"), ()), times.get((event.container, "stop"), ()))
         earlier = [at for at in own if event.at - LOOP_SECONDS <= at < event.at]
         if _part_of_another(event, times):
             continue
@@ -206,14 +207,6 @@ def _told(fresh: Iterable[EngineEvent], every: Iterable[EngineEvent], watched: _
         if fact is not None:
             found.append(fact)
     return found
-
-
-def deaths(event: EngineEvent, times: Mapping[tuple[str, str], list[float]]) -> list[float]:
-    """When its container died by itself: without a stop or restart beside it."""
-    asked = times.get((event.container, "stop"), []) + times.get((event.container, "restart"), [])
-    return [
-        at for at in times.get((event.container, "die"), []) if not any(abs(at - other) <= TOGETHER for other in asked)
-    ]
 
 
 # An event that only says again what another one says: a restart is a stop and a start, a death leaves networks.

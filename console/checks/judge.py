@@ -114,8 +114,8 @@ def _impact(case: Case, finding: Finding) -> tuple[float, str]:
     if finding.check in _GLOBAL:
         score += 150
     label = case.service(finding)
-    if label in case.stack.watched:
-        score += 50
+    if label in case.stack.services:
+        score += 50 if label in case.stack.watched else -100
     score += {"database": 30, "app": 25, "edge": 25, "cache": 20}.get(case.role(label), 0)
     score += min(100, 15 * len(symptoms)) + 10 * _dependents(case, label)
     return (score, finding.key)

@@ -21,15 +21,20 @@ Rule = Callable[[Case, Finding], Suggestion]
 
 def suggestions(case: Case, cause: Finding) -> tuple[Suggestion, ...]:
     """The main suggestion first, then the suspect change where there is one. Symptoms are on the first."""
-    rule = RULES.get(cause.check, _look)
-    main = rule(case, cause)
+    label = case.service(cause)
+    foreign = label in case.stack.services and label not in case.stack.watched
+    main = _foreign(case, cause) if foreign else RULES.get(cause.check, _look)(case, cause)
     symptoms = tuple(f.summary for f in case.symptoms(cause))
     main = Suggestion(main.title, main.why, main.action, main.confidence, symptoms)
     changed = suspect(case, cause)
-    if changed and not main.title.startswith("roll back"):
-        label = case.service(cause)
+    if changed and not foreign and not main.title.startswith("roll back"):
         return (main, Suggestion(f"or roll back {label}", changed, "none", 0.4))
     return (main,)
+
+
+def _foreign(case: Case, cause: Finding) -> Suggestion:
+    why = "it is not part of the project that this console looks after; recovery levels do not touch it"
+    return Suggestion(f"tell whoever runs {case.service(cause)}", why, "none", 0.3)
 
 
 def suspect(case: Case, cause: Finding) -> str:
@@ -132,6 +137,9 @@ def _loop(case: Case, cause: Finding) -> Suggestion:
         why = "it runs out of memory each time: a restart only begins the next round"
         return Suggestion(f"raise the memory limit of {label} or roll it back", why, "none", 0.8)
     changed = suspect(case, cause)
+    if case.role(label) in ("database", "cache") and not changed:
+        why = "restarts do not help: damaged data, a full disk and a wrong setting all look like this; delete nothing"
+        return Suggestion(f"read the last log lines of {label}", why, "none", 0.6)
     why = "restarts do not help: it dies each time" + (f"; {changed}" if changed else "")
     return Suggestion(f"roll back release or configuration of {label}", why, "none", 0.8 if changed else 0.6)
 

@@ -140,17 +140,16 @@ def topology(reading: ContainersReading | None, config: Config) -> Topology:
 
 
 def _labels(containers: Iterable[Container], project: str) -> dict[str, str]:
-    """Container id -> label. Services of the same name are told apart as project/service, but for `project`'s own."""
+    """Container id -> label. What is not of `project` is called project/service; without one, only namesakes are."""
     projects: dict[str, set[str]] = {}
     containers = list(containers)
     for c in containers:
         projects.setdefault(c.label, set()).add(c.project)
-    return {
-        c.id: c.label
-        if len(projects[c.label]) == 1 or not c.project or c.project == project
-        else f"{c.project}/{c.label}"
-        for c in containers
-    }
+
+    def plain(c: Container) -> bool:
+        return not c.project or (c.project == project if project else len(projects[c.label]) == 1)
+
+    return {c.id: c.label if plain(c) else f"{c.project}/{c.label}" for c in containers}
 
 
 def _roles(services: Mapping[str, list[Container]], config: Config) -> dict[str, str]:

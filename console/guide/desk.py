@@ -32,9 +32,9 @@ from console.incident.state import fold
 from console.incident.store import IncidentStore
 from console.incident.verify import verify
 from console.incident.writer import NotSavedError
+from console.watch.lane import QueueLane
 from console.watch.readings import Readings
 from console.watch.recorder import FlightRecorder
-from console.watch.source import Lane
 
 T = TypeVar("T")
 
@@ -66,9 +66,8 @@ class Desk:
         self._clock = clock
         self._journal: Journal | None = None
         self._chosen = ""
-        self._reader = Lane("record reader")
-        self._writer = Lane("record writer")
-        self._order = asyncio.Lock()
+        self._reader = QueueLane("record reader")
+        self._writer = QueueLane("record writer")
         self._waiting: dict[str, float] = {}  # entries on their way to disk, by id: since when
         self._readings = Readings()
         self._facts = FactStream(config)
@@ -166,10 +165,9 @@ class Desk:
         try:
             while True:
                 try:
-                    async with self._order:
-                        event: Event = await self._writer.call(
-                            lambda: journal.append(kind, data, id=entry, at=at, actor=actor)
-                        )
+                    event: Event = await self._writer.call(
+                        lambda: journal.append(kind, data, id=entry, at=at, actor=actor)
+                    )
                     break
                 except NotSavedError as error:
                     self.trouble = error.message
@@ -186,8 +184,7 @@ class Desk:
         journal = self._journal
         if journal is None:
             raise RecordError("no incident is open", remedy="Declare one first (D)")
-        async with self._order:
-            answer: T = await self._writer.call(do, journal)
+        answer: T = await self._writer.call(do, journal)
         await self._poll()
         return answer
 

@@ -14,6 +14,8 @@ from console.errors import SourceError
 
 T = TypeVar("T")
 
+_TURN_POLL = 0.02  # seconds between looks for a lane that an abandoned call still holds
+
 
 class Lane:
     """One daemon thread for the blocking calls of one source, one call at a time.
@@ -115,3 +117,18 @@ def seconds(value: float) -> str:
     ('3 s', '0.25 s')
     """
     return f"{value:g} s"
+
+
+class QueueLane(Lane):
+    """A lane whose callers wait for their turn instead of being told that it is busy."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._turn = asyncio.Lock()
+
+    async def call(self, fn: Callable[..., T], *args: Any, deadline: float | None = None) -> T:
+        """As `Lane.call`; `deadline` counts from the start of the call, not from the wait for it."""
+        async with self._turn:
+            while self.stuck_for is not None:  # a caller was cancelled and its call goes on
+                await asyncio.sleep(_TURN_POLL)
+            return await super().call(fn, *args, deadline=deadline)

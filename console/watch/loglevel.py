@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from console.watch.latepattern import LatePattern
+
 HEAD = 80  # characters after the stamp that are searched
 
 WORDS: dict[str, str] = {
@@ -46,47 +48,49 @@ UPPER = (
     "ERROR|ERRO|ERR|SEVERE|CRITICAL|CRIT|CRT|FATAL|FATA|FTL|DPANIC|PANIC|PANI|EMERG|EMERGENCY|ALERT|LOG|CONFIG|SUCCESS|FAILURE"
 )
 
-_KEYED = re.compile(
+_KEYED = LatePattern(
     r"(?:^|[\s,;{(\[|])[\"']?@?(?:log[._]?)?(?:level|lvl|severity|levelname|level_name|loglevel|sev)[\"']?"
     r"\s*[=:]\s*[\"']?([a-z]{1,13}|\d{1,3})\b",
 )
-_BRACKETED = re.compile(
+_BRACKETED = LatePattern(
     r"[\[<(|{](?: {0,4}|[\w$#.*-]{1,40}[:.@/ ]{1,2})("
     + _SURE
     + r")(?: {0,4}[\])>|}]|[:/ ][\w.#-]{0,40} {0,4}[\])>|}])",
 )
 # The ordinary case at the price of one match: the word stands directly behind the stamp.
-_FIRST = re.compile(r"^[\s\]|,:-]{0,4}[\[<(]?(" + UPPER.replace("|LOG", "") + r")(?=[\s\]>)|:/])(?! ?[=/])")
-_PYTHON_WARNING = re.compile(r"\b[A-Z]\w*(Warning): ")
-_MYSQL = re.compile(r"^ \d+ \[(System)\] ")
-_LOGRUS = re.compile(r"^\s*(TRAC|DEBU|INFO|WARN|ERRO|FATA|PANI)\[\d{4,}\]")
-_START = re.compile(
+_FIRST = LatePattern(r"^[\s\]|,:-]{0,4}[\[<(]?(" + UPPER.replace("|LOG", "") + r")(?=[\s\]>)|:/])(?! ?[=/])")
+_PYTHON_WARNING = LatePattern(r"\b[A-Z]\w*(Warning): ")
+_MYSQL = LatePattern(r"^ \d+ \[(System)\] ")
+_LOGRUS = LatePattern(r"^\s*(TRAC|DEBU|INFO|WARN|ERRO|FATA|PANI)\[\d{4,}\]")
+_START = LatePattern(
     r"^[\s\W]{0,6}(?:(" + UPPER + r")(?![\w=])(?!/[a-z])|(" + LEADING + r")(?:\[\w+\])?(?: {0,2}:| {1,2}[-|>–] |\t|\])"
     r"|PHP (Notice|Warning|Deprecated|Fatal|Parse)|npm (ERR|WARN|error|warn|notice|info)\b)"
 )
-_LOWER_START = re.compile(
+_LOWER_START = LatePattern(
     r"^[\s\W]{0,6}(" + LEADING + r")(?:\[\w+\])?(?: {0,2}:(?!\d)| {1,2}[-|>–] |\t|\]| {2,}| [a-z]{1,4}\d{2,6}:)"
 )
-_TAGGED = re.compile(
+_TAGGED = LatePattern(
     r"(?:^|[\w)\]] ?)[.:/|] ?(" + _SURE + r")(?=:(?!:|//)|\]|\)| ?\|| - )|\b\w+\.(" + _SURE + r")\b[: ]"
 )
-_DELIMITED = re.compile(r"(?:^|\s)[-|*=>~#]{1,3} ?(" + _SURE + r") ?[-|*=<~#:]")
-_BARE = re.compile(r"(?<![\w/.=\"'<&?%$@-])(" + UPPER + r")(?![\w/=\"'.(]|-[A-Za-z]| (?:level|code|rate|count|page)\b)")
-_MIXED = re.compile(r"(?:^|[\s:])(" + _SURE + r"): ")
-_SYSLOG_PAIR = re.compile(
+_DELIMITED = LatePattern(r"(?:^|\s)[-|*=>~#]{1,3} ?(" + _SURE + r") ?[-|*=<~#:]")
+_BARE = LatePattern(
+    r"(?<![\w/.=\"'<&?%$@-])(" + UPPER + r")(?![\w/=\"'.(]|-[A-Za-z]| (?:level|code|rate|count|page)\b)"
+)
+_MIXED = LatePattern(r"(?:^|[\s:])(" + _SURE + r"): ")
+_SYSLOG_PAIR = LatePattern(
     r"(?:^|\s|<)(?:kern|user|mail|daemon|auth|authpriv|syslog|lpr|news|uucp|cron|ftp|local[0-7])\.(\w{3,7})\b"
 )
-_LETTER_ALONE = re.compile(r"^[\s\])]{1,3}([TDINWEFC]) {1,2}(?=[A-Z\[(<-])")
-_LETTER_BRACKET = re.compile(r"^[\s]?[\[(|<]([TVDINWECF])(?=[\])|> ])|[|\[(]\s?([TVDINWECF])\s?[|\])]")
-_KLOG = re.compile(r"^([IWEF])\d{4} \d\d:\d\d:\d\d\.")
-_LOGCAT = re.compile(
+_LETTER_ALONE = LatePattern(r"^[\s\])]{1,3}([TDINWEFC]) {1,2}(?=[A-Z\[(<-])")
+_LETTER_BRACKET = LatePattern(r"^[\s]?[\[(|<]([TVDINWECF])(?=[\])|> ])|[|\[(]\s?([TVDINWECF])\s?[|\])]")
+_KLOG = LatePattern(r"^([IWEF])\d{4} \d\d:\d\d:\d\d\.")
+_LOGCAT = LatePattern(
     r"^\s{1,2}\d+\s+\d+ ([VDIWEFAS]) |^\s?([VDIWEFAS])/[\w.:$ -]{1,60}(?:\(\s*\d+\))?:|^([VDIWEFA])/[\w.]+\("
 )
-_REDIS_SIGN = re.compile(r"^\d+:[XCSM] .{15,30} ([.*#-]) ")
-_RAISED = re.compile(
+_REDIS_SIGN = LatePattern(r"^\d+:[XCSM] .{15,30} ([.*#-]) ")
+_RAISED = LatePattern(
     r"^(?:Uncaught |Unhandled |Exception in thread |(?:[\w$]+[.:\\]{1,2})*[A-Z]\w*(?:Error|Exception|Fault)(?::| at |$|\b \())"
 )
-_TRACE = re.compile(
+_TRACE = LatePattern(
     r"^(?:Traceback \(most recent call last\)|thread '.{1,60}' panicked at|panic: |goroutine \d+ \[|fatal error: |Segmentation fault)"
 )
 

@@ -16,24 +16,25 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from console.watch import loglevel
+from console.watch.latepattern import LatePattern
 from console.watch.logstamp import StampReader, epoch
 
 PARSE_LIMIT = 65536  # characters; a longer line is read to here
 
-_SGR = re.compile(r"\x1b\[[0-9;:]*[mK]")
-_ENGINE_STAMP = re.compile(
+_SGR = LatePattern(r"\x1b\[[0-9;:]*[mK]")
+_ENGINE_STAMP = LatePattern(
     r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}[+-]\d\d:\d\d) ?"
 )
-_CRI = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) (stdout|stderr) ([PF])(?::\w+)? ")
-_COMPOSE = re.compile(r"^([A-Za-z0-9][\w.-]{0,80}?) {0,30}\| ")
-_PRI = re.compile(r"^<(\d{1,3})>(?:1 (?=[\d-]))?")
+_CRI = LatePattern(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) (stdout|stderr) ([PF])(?::\w+)? ")
+_COMPOSE = LatePattern(r"^([A-Za-z0-9][\w.-]{0,80}?) {0,30}\| ")
+_PRI = LatePattern(r"^<(\d{1,3})>(?:1 (?=[\d-]))?")
 _LOGFMT = re.compile(r'(?:^|\s)@?([A-Za-z_][\w.@/-]{0,40})=("(?:[^"\\]|\\.)*"|\S*)')
-_LOGFMT_START = re.compile(r'^@?[A-Za-z_][\w.-]{0,30}=(?:"|\S)')
-_AFTER_HEADER = re.compile(r"^[\s\]\)|>:,;.-]*")
-_SYSLOG_TAG = re.compile(r"^\s(?:([\w.-]+) +)?([A-Za-z_][\w./()@-]{0,60})(\[\d+\])?:(?: |$)")
-_ACCESS = re.compile(r'\] "(?:[A-Z]{3,10} |-|\\x)')
-_RFC5424 = re.compile(r"^\s*(\S+) (\S+) (\S+) (\S+) (?:-|\[(?:[^\]\\]|\\.)*\](?:\[(?:[^\]\\]|\\.)*\])*) ?\ufeff?")
-_CONTINUED = re.compile(
+_LOGFMT_START = LatePattern(r'^@?[A-Za-z_][\w.-]{0,30}=(?:"|\S)')
+_AFTER_HEADER = LatePattern(r"^[\s\]\)|>:,;.-]*")
+_SYSLOG_TAG = LatePattern(r"^\s(?:([\w.-]+) +)?([A-Za-z_][\w./()@-]{0,60})(\[\d+\])?:(?: |$)")
+_ACCESS = LatePattern(r'\] "(?:[A-Z]{3,10} |-|\\x)')
+_RFC5424 = LatePattern(r"^\s*(\S+) (\S+) (\S+) (\S+) (?:-|\[(?:[^\]\\]|\\.)*\](?:\[(?:[^\]\\]|\\.)*\])*) ?\ufeff?")
+_CONTINUED = LatePattern(
     r"^(?:\s+\S|\s*$|Caused by: |Suppressed: |\.\.\. \d+ more|During handling of |The above exception |[})\]]+[,;]?\s*$|"
     r"  File \"|#\d+ |\tat |   at |--- End of )"
 )
@@ -312,7 +313,7 @@ def _json_level(data: dict[str, Any]) -> str | None:
 
 
 # A level word in front of the message: in capitals, or with the punctuation that sets a level off.
-_LEVEL_TOKEN = re.compile(
+_LEVEL_TOKEN = LatePattern(
     r"^[\s\[\](<|>:,-]*(?:(?:" + loglevel.UPPER + r")\b[\])>|:]*|(?i:" + loglevel.LEADING + r")\b[\])>|:]+)"
     r"(?:\s+(?:[-|:] )?|$)"
 )

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
+from console.watch.latepattern import LatePattern
+
 HEAD = 200  # characters looked at
 _BLANK = str.maketrans("123456789", "000000000")
 _MONTHS = {
@@ -51,7 +53,7 @@ class _Shape:
     """One way to write a time. `gate` must stand in the blanked line; `named`: a month's name must, too."""
 
     gate: str
-    pattern: re.Pattern[str]
+    pattern: LatePattern
     read: Reader
     named: bool
 
@@ -149,7 +151,7 @@ def _hex_tai(m: re.Match[str], reader: StampReader) -> datetime | None:
 
 # More specific shapes first
 _SHAPES: tuple[_Shape, ...] = tuple(
-    _Shape(gate, re.compile(pattern), reader, "(?P<mon>" in pattern)
+    _Shape(gate, LatePattern(pattern), reader, "(?P<mon>" in pattern)
     for gate, pattern, reader in (
         (
             "0000-00-00",
@@ -282,10 +284,10 @@ _SHAPES: tuple[_Shape, ...] = tuple(
     )
 )  # fmt: skip
 
-_PROSE = re.compile(
+_PROSE = LatePattern(
     r"[a-z]{2,} [a-z]{2,} |[a-z]{3,}, |\b(?:at|for|on|since|until|from|before|after|to|by|is|was|in|of) $"
 )
-_TIME_KEY = re.compile(
+_TIME_KEY = LatePattern(
     r"(?:^|[^\w])@?(?:t|ts|at|time|date|datetime|timestamp|time_local|asctime|when|start_?time|created|logged|[a-z_]*time)"
     r"[\"']?\s*[=:]\s*[\"'\[]?$",
     re.I,

@@ -120,9 +120,25 @@ def test_a_crash_loop_is_told_once() -> None:
 
 
 def test_three_restarts_by_hand_are_no_crash_loop() -> None:
-    acts = [e for n in (90, 60, 30) for e in (event("app", "die", n, "exit 143"), event("app", "restart", n - 1))]
+    acts = [
+        each
+        for n in (90, 60, 30)
+        for each in (
+            event("app", "die", n, "exit 143"),
+            event("app", "stop", n - 0.1),
+            event("app", "start", n - 0.9),
+            event("app", "restart", n - 1),
+        )
+    ]
     told = kinds(facts(WELL, after(*acts), CONFIG))
     assert told == ["container.die", "container.restart"] * 3
+
+
+def test_a_start_that_dies_at_once_is_a_death_of_its_own() -> None:
+    acts = [event("pg", "die", 10, "exit 0"), event("pg", "stop", 9.9), event("pg", "start", 9.5)]
+    acts += [event("pg", "die", 9.0 - n, "exit 1") for n in (0, 1, 2)]
+    told = kinds(facts(WELL, after(*acts), CONFIG))
+    assert told.count("container.loop") == 1
 
 
 def test_foreign_containers_are_not_in_the_timeline() -> None:

@@ -370,7 +370,7 @@ def test_a_crash_loop_is_over_when_it_runs_on_and_restarts_by_hand_are_none() ->
     well = container("app", deaths=4, started_at=NOW - 40)
     assert judge(readings((well,), (), dying(75, 65, 55, 40)), CONFIG, NOW) == []
     assert judge(readings((well,), (), dying(75, 65, 55, 10)), CONFIG, NOW)[0].check == "containers.loop"
-    by_hand = (*dying(30, 20, 10), *(event("app", "restart", at - 1) for at in (30, 20, 10)))
+    by_hand = (*dying(30, 20, 10), *(event("app", "stop", at - 0.1) for at in (30, 20, 10)))
     assert judge(readings((container("app", deaths=3),), (), by_hand), CONFIG, NOW) == []
 
 
@@ -430,6 +430,7 @@ def test_services_of_the_same_name_in_two_projects_are_told_apart() -> None:
     assert top.suggestions[0].action == "recover:1:app"
     other = next(f for f in judge(both, config, NOW) if f.subject == "staging/app")
     assert other.status is Status.WARN
+    assert other.suggestions[0].action == "none"
 
 
 def test_other_projects_do_not_alarm_this_one() -> None:

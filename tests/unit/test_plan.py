@@ -130,7 +130,7 @@ def test_damage_in_the_log_of_a_well_database_stops_level_2_but_not_a_restart_of
 
 def test_a_crash_loop_is_refused_and_counted_by_deaths_not_by_the_engines_counter() -> None:
     facts = ProjectTwin().facts()
-    looping = tuple(replace(c, deaths=3) if c.service == "app" else c for c in facts.containers)
+    looping = tuple(replace(c, deaths=3, uptime=2.0) if c.service == "app" else c for c in facts.containers)
     facts = replace(facts, containers=looping)
     for level in (1, 2):
         plan = made(level, facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,7 +89,7 @@ def test_level_1_that_failed_a_moment_ago_gives_way_to_level_2_and_that_to_a_per
 
 def test_a_crash_loop_and_damaged_data_get_no_level_at_all() -> None:
     facts = ProjectTwin().facts()
-    looping = tuple(replace(c, deaths=4, status="restarting") if c.service == "app" else c for c in facts.containers)
+    looping = tuple(replace(c, deaths=4, uptime=None) if c.service == "app" else c for c in facts.containers)
     assert verdicts(replace(facts, containers=looping)) == ("refused", "refused")
     assert router.route(replace(facts, containers=looping), config()).level is None
     twin = ProjectTwin()
@@ -142,9 +143,52 @@ def test_out_of_memory_is_level_1_with_advice() -> None:
     assert any("raise its limit" in a for a in row.plan.advice)
 
 
+def test_a_container_that_stays_up_has_left_its_crash_loop_behind() -> None:
+    app = replace(ProjectTwin().facts().of("app")[0], deaths=5)
+    assert replace(app, uptime=30.0).crash_looping
+    assert not replace(app, uptime=50.0).crash_looping
+
+
+def test_a_dependency_that_does_not_answer_its_own_probe_is_the_cause_also_when_it_looks_healthy() -> None:
+    facts = edge_fails(ProjectTwin(), direct=True)
+    frozen = ProbeFacts("redis", False, "no answer in 2 s", service="redis", direct=True, kind="redis")
+    row = views(replace(facts, probes=(*facts.probes, frozen)))[1]
+    assert (row.verdict, row.title, row.why) == (
+        "recommended",
+        "restart redis",
+        "redis: no answer in 2 s; app needs it",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "command"),
+    [
+        ({"networks": ("front",)}, "is not on network shop_back", "docker network connect --alias app shop_back"),
+        ({"nameless": ("shop_back",)}, "without the name app", "docker network disconnect shop_back shop-app-1 && "),
+    ],
+)
+def test_a_lost_network_is_no_case_for_a_restart(change: dict[str, Any], reason: str, command: str) -> None:
+    twin = ProjectTwin()
+    twin.set("app", health="unhealthy")
+    facts = twin.facts()
+    whole = tuple(replace(c, networks=("shop_back",), nameless=()) for c in facts.containers)
+    facts = replace(facts, networks={"app": ("shop_back",)}, containers=whole)
+    assert views(facts)[1].verdict == "recommended"
+    broken = tuple(replace(c, **change) if c.service == "app" else c for c in whole)
+    row = views(replace(facts, containers=broken))[1]
+    assert (row.verdict, router.route(replace(facts, containers=broken), config()).level) == ("refused", None)
+    assert reason in row.why
+    assert command in row.help
+
+
+def test_a_half_created_stack_is_completed_first() -> None:
+    facts = replace(ProjectTwin().facts(), missing=("edge",))
+    assert router.route(facts, config()).help == "create it: docker compose up -d --wait"
+
+
 def test_a_bad_certificate_recommends_no_restart() -> None:
     facts = ProjectTwin().facts()
-    expired = ProbeFacts("tls", False, "ended 2 days ago", kind="tls")
+    expired = ProbeFacts("tls", False, "certificate ended 2 days ago", kind="tls")
     facts = replace(facts, probes=(*facts.probes, expired))
     assert verdicts(facts) == ("unneeded", "unneeded")
     assert any("no restart mends a certificate" in a for a in views(facts)[1].plan.advice)
@@ -190,7 +234,8 @@ def test_probes_are_placed_by_the_port_they_knock_on() -> None:
     assert where("http", "http://localhost:8000/x") == ("app", True)
     assert where("tcp", "127.0.0.1:8000") == ("app", True)
     assert where("http", "https://shop.example/") == ("", False)
-    assert where("postgres", "env:DSN") == ("", True)
+    assert where("postgres", "env:DSN") == ("postgres", True)
+    assert where("redis", "redis://10.0.0.9:6379") == ("redis", True)
     assert where("command", "true") == ("", True)
     assert where("http", "http://[broken") == ("", False)
 
@@ -216,6 +261,7 @@ async def test_gather_reads_everything_from_a_driver(tmp_path: Path) -> None:
 
 async def test_gather_counts_deaths_that_only_the_console_remembers(tmp_path: Path) -> None:
     twin = ProjectTwin()
+    twin.set("app", status="restarting")
     now = twin.facts().taken_at
     seen = tuple(EngineEvent(now - 30 - i, "die", "app", "shop-app-1", "app", "shop", "exit 1") for i in range(3))
     facts = await gather.gather(
