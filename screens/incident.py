@@ -154,14 +154,14 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
             self.notify(f"Written: {path} ({size})", timeout=10, markup=False)
 
     async def _export(self, format: str) -> Path | None:
-        from console.tell import postmortem
+        from console.tell.postmortem import export
 
         if self.incident is None:
             return None
         try:
             await self.seat.desk.freeze("export")
             directory = self.seat.desk.store.directory(self.incident.id)
-            return await self.seat.engine.call(lambda: postmortem.export(directory, format))
+            return await self.seat.engine.call(lambda: export(directory, format))
         except SevdeckError as error:
             self.notify(str(error), severity="error", markup=False)
             return None

@@ -36,10 +36,17 @@ HARD = (
     "probes.fail",
     "probes.flapping",
     "containers.starting",
+    "probes.recovering",
 )
 _REFUSALS = (("connections", "has no free connections"), ("password", "refuses the password"))
 # Not begun at one moment that could be compared.
-_TIMELESS = {"containers.oom_loop", "containers.loop", "probes.flapping", "containers.isolated"}
+_TIMELESS = {
+    "containers.oom_loop",
+    "containers.loop",
+    "probes.flapping",
+    "probes.recovering",
+    "containers.isolated",
+}
 _HANGS = ("no answer", "timed out", "timeout", "exceeded", "deadline")
 
 
@@ -231,11 +238,14 @@ def _full_cache(case: Case) -> None:
         case.blame(symptom, finding)
 
 
+_PATH = ("probes.fail", "probes.business", "probes.flapping", "probes.slow", "probes.recovering")
+
+
 def path_failures(case: Case) -> list[Finding]:
     """What users meet: failing edge and business probes, and those of no known service."""
     found = []
     for finding in case.findings:
-        if finding.check in ("probes.fail", "probes.business", "probes.flapping", "probes.slow"):
+        if finding.check in _PATH:
             label = case.owners.get(finding.subject, "")
             if case.role(label) == "edge" or is_business(case, finding) or (not label and _is_ours(case, finding)):
                 found.append(finding)

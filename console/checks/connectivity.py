@@ -45,6 +45,9 @@ def _probe(probe: ProbeResult, stack: Topology, now: float) -> Finding | None:
             # A state somebody chose, not something that happened.
             status = Status.WARN if "self-signed" in probe.detail and not ended(probe) else status
         return Finding(check, group, status, text, evidence, subject=probe.name, since=probe.since)
+    if recovering(probe):
+        text = f"{probe.name} answers again{since(probe.since, now)}, it failed a moment ago"
+        return Finding("probes.recovering", group, Status.WARN, text, evidence, subject=probe.name, since=None)
     if probe.latency is not None and probe.latency > SLOW and probe.kind in ("http", "postgres", "redis"):
         text = f"{probe.name} answers slowly: {probe.latency:.1f} s"
         return Finding("probes.slow", "performance", Status.WARN, text, evidence, subject=probe.name)
@@ -61,3 +64,8 @@ def flapping(probe: ProbeResult) -> bool:
     tries = probe.history[-WINDOW:]
     turns = sum(a != b for a, b in pairwise(tries))
     return turns >= FLAPS and len(set(tries[-STEADY:])) == 2
+
+
+def recovering(probe: ProbeResult) -> bool:
+    """Well for one or two tries after several failures: it may be back, or come and go."""
+    return probe.ok is True and probe.history[-6:].count(False) >= 2 and not all(probe.history[-3:])

@@ -37,7 +37,7 @@ def evidence(readings: Readings, config: Config, now: float) -> Evidence:
         database_failing_for=_failing_for(database, now),
         down=tuple(_down(stack)) if reading else (),
         looping=tuple(_looping(reading, stack, now)) if reading else (),
-        disk_percent=max((d.percent for d in host.disks), default=None) if host else None,
+        disk_percent=max((d.percent for d in host.disks if not d.fault), default=None) if host else None,
         certificate_days=_certificate(probes),
     )
 

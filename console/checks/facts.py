@@ -368,7 +368,7 @@ def _host_levels(readings: Readings, config: Config) -> Iterator[_Alarm]:
         ("memory", "memory", host.memory_percent, "%"),
         ("load", "load per core", host.load[0] / max(1, host.cores), ""),
     ]
-    for disk in host.disks:
+    for disk in (disk for disk in host.disks if not disk.fault):
         values.append(("disk", f"disk {disk.mount}", disk.percent, "%"))
         if disk.inodes_percent is not None:
             values.append(("inodes", f"inodes of {disk.mount}", disk.inodes_percent, "%"))

@@ -170,6 +170,8 @@ def _bring_up(case: Case, cause: Finding) -> Suggestion:
 
 def _wait(case: Case, cause: Finding) -> Suggestion:
     label = case.service(cause)
+    if cause.check == "probes.recovering":
+        return Suggestion(f"watch {label or cause.subject} for a minute", "it answers again", "none", 0.5)
     if "starting" in cause.check:
         return Suggestion("wait for it to become healthy", "it was started a moment ago", "none", 0.6)
     return Suggestion(
@@ -278,6 +280,11 @@ def _slow(case: Case, cause: Finding) -> Suggestion:
     return Suggestion(f"restart {label} (level 1)", why, _level1(case, label), 0.4)
 
 
+def _burst(case: Case, cause: Finding) -> Suggestion:
+    what = cause.evidence[-1] if cause.evidence else "no line of it is kept"
+    return Suggestion(f"read the log of {cause.subject}", what, "none", 0.4)
+
+
 def _flood(case: Case, cause: Finding) -> Suggestion:
     why = "volume is a symptom: see which line repeats; lower its level or cap the log before the disk fills"
     return Suggestion(f"see what {cause.subject} repeats in its log", why, "none", 0.5)
@@ -339,6 +346,7 @@ RULES: dict[str, Rule] = {
     "probes.certificate": _certificate,
     "probes.slow": _slow,
     "probes.starting": _wait,
+    "probes.recovering": _wait,
     "host.disk": _free_space,
     "host.inodes": _free_space,
     "logs.disk_full": _free_space,
@@ -357,4 +365,5 @@ RULES: dict[str, Rule] = {
     "sources.logs": _source,
     "logs.source": _source,
     "logs.flood": _flood,
+    "logs.burst": _burst,
 }

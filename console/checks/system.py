@@ -26,6 +26,9 @@ def host_findings(host: HostReading, config: Config) -> list[Finding]:
 
 def _disk(disk: Disk, limits: Mapping[str, Limits]) -> list[Finding]:
     found: list[Finding] = []
+    if disk.fault:
+        text = f"disk {disk.mount} does not tell its figures: {disk.fault}"
+        return [Finding("host.mount", "quick", Status.UNKNOWN, text, (disk.device,), subject=disk.mount)]
     if status := crossed(disk.percent, limits.get("disk", Limits())):
         text = f"disk {disk.mount} is {disk.percent:.0f} % full, {disk.free / _GIB:.1f} GiB left"
         if disk.free < 2**20 * 16:

@@ -103,7 +103,7 @@ def test_from_the_fault_to_the_post_mortem(healthy_lab: Lab, tmp_path: Path, siz
         console.send("E")
         console.wait_for("Write the post-mortem as")
         console.send("Enter")
-        console.wait_for("Written: ", 20)
+        console.wait_for("Written:", 20)
         console.send("Escape", "q")
 
     after = healthy_lab.stack.state("app")

@@ -383,6 +383,24 @@ def test_a_busy_host_is_not_blamed_for_one_slow_app_beside_fast_stores() -> None
     assert top.check == "host.busy"
 
 
+def test_what_came_back_a_moment_ago_explains_what_it_left_behind() -> None:
+    back = replace(PROBES["redis"], since=NOW - 4, history=(True,) * 9 + (False, False, True))
+    slow = replace(PROBES["edge"], latency=1.4)
+    fallen = (metric("webhook failures", "crit", value=16.0),)
+    top = judge(readings((), (back, slow), metrics=fallen), CONFIG, NOW)[0]
+    assert top.summary.startswith("redis answers again")
+    assert top.suggestions[0].action == "none"
+    steady = replace(back, history=(False, False, True, True, True))
+    assert judge(readings((), (steady,)), CONFIG, NOW) == []
+
+
+def test_a_disk_that_hangs_is_unknown_and_a_metric_that_fills_its_window_is_nothing() -> None:
+    hung = replace(disk("/mnt", 99), fault="no answer in 2 s")
+    assert [f.status for f in judge(readings(host=host(disks=(hung,))), CONFIG, NOW)] == [Status.UNKNOWN]
+    filling = metric("m", "unknown", value=None, fault="counting; a full minute is there in 60 s")
+    assert judge(readings(metrics=(filling,)), CONFIG, NOW) == []
+
+
 def test_a_recent_change_is_named_as_suspect() -> None:
     changed = replace(HUNG, created_at=NOW - 600, started_at=NOW - 600, image="shop/app:1.5")
     top = judge(readings((changed,), (APP_TIMEOUT, EDGE_504)), CONFIG, NOW)[0]
