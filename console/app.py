@@ -106,7 +106,9 @@ class Sevdeck(App[int]):
             # What was asked for failed, and the rest of the console is as well as before.
             _log.error("an act of the console failed", exc_info=cause)
             name = type(cause).__name__
-            self.notify(f"That failed unexpectedly ({name}); details are in sevdeck.log", severity="error", markup=False)
+            self.notify(
+                f"That failed unexpectedly ({name}); details are in sevdeck.log", severity="error", markup=False
+            )
             return
         if self.failure is None:
             self.failure = error
@@ -117,8 +119,7 @@ class Sevdeck(App[int]):
 
     def _published(self, name: str, reading: Reading[Any]) -> None:
         self._readings = self._readings.with_(name, reading)
-        if name == "containers" and reading.value is not None and reading.fault is None:
-            self._live.hub.set_containers(reading.value.containers)
+        self._live.heard(name, reading)
         self._show()
         self._seat.desk.observe(name, self._readings)
         if not self._judging:

@@ -78,7 +78,7 @@ class RolesConfig:
 
 @dataclass(frozen=True, slots=True)
 class ProbeConfig:
-    """`target`: URL for http; host:port for tcp, tls; DSN or its reference for postgres, redis; argv text for command.
+    """`target`: URL for http; host:port for tcp, tls (`tls+insecure://host:port`: only its end counts); DSN or its reference for postgres, redis; argv text for command.
 
     `expect`: http "200", "2xx", "body:TEXT" or "200 body:TEXT"; tls days left; command exit code.
     """

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from console.watch.logrecord import LogRecord
-from widgets.lines import Line, Span, fit, width_of
+from console.text import clean
+from console.watch.logrecord import LogRecord, LogStats
+from widgets.lines import Line, Span, between, fit, width_of
 
 LEVEL_WORD = {
     "trace": "TRC",
@@ -167,3 +168,58 @@ def moment_of(record: LogRecord) -> str:
     zone = time.strftime("%Z", time.localtime(at))
     arrived = "" if record.at is not None else " (arrived)"
     return f"{text}.{int(at * 1000) % 1000:03d} {zone}{arrived}"
+
+
+LEVEL_LABEL = {"notice": "notice", "warning": "warn"}
+
+
+def title_line(
+    title: str,
+    width: int,
+    stats: LogStats,
+    *,
+    source: str,
+    minimum: str,
+    contains: str,
+    state: str,
+    dropped: int,
+    focused: bool,
+) -> Line:
+    """The title: what is shown, what is wrong with an input, lines a second, lines nobody saw."""
+    tone = "focus" if focused else "title"
+    words = [source or "all", f"≥ {LEVEL_LABEL.get(minimum, minimum)}"]
+    if contains:
+        words.append(f"with “{clean(contains, 20)}”")
+    left = [
+        Span("── ", tone),
+        Span(title, "focus" if focused else "strong"),
+        Span(f"  {' · '.join([*words, state])} ", "dim"),
+    ]
+    faults = [one for one in stats.faults if not source or one.name == source]
+    if faults:
+        more = f" (+{len(faults) - 1})" if len(faults) > 1 else ""
+        left.append(Span(f"⧗ {clean(faults[0].name, 40)}: {faults[0].fault}{more} ", "warn"))
+    rate = stats.lines_per_second
+    if source:
+        rate = sum(one.lines_per_second for one in stats.inputs if one.name == source)
+    right = (
+        Span(f" {rate:,.0f}/s  ", "dim"),
+        Span(f"+{dropped:,} dropped", "warn" if dropped else "dim"),
+        Span(" ──", tone),
+    )
+    return between(tuple(left), right, width, "─", tone)
+
+
+def empty_lines(sources: Sequence[str], arrived: int, minimum: str, source: str, contains: str) -> list[Line]:
+    """What to show in place of lines: why there are none and what to do."""
+    if not sources:
+        return [
+            (Span("No logs are followed: no containers yet, and no [[logs]] in sevdeck.toml.", "dim"),),
+            (Span("`sevdeck init` writes one with the log files it finds.", "dim"),),
+        ]
+    if arrived == 0:
+        return [(Span("Nothing has been written yet.", "dim"),)]
+    where = f" of {source}" if source else ""
+    more = f" with “{clean(contains, 30)}”" if contains else ""
+    what = f"No line ≥ {LEVEL_LABEL.get(minimum, minimum)}{where}{more} in memory."
+    return [(Span(f"{what} l changes the level, s the source.", "dim"),)]

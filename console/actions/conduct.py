@@ -19,7 +19,7 @@ TEXT = 500  # characters of a step's text in the record
 class Pace:
     """How long the runner waits for what, in seconds. Tests are impatient; people get these."""
 
-    gate: float = 0.5
+    gate: float = 0.25
     ping: float = 2.0  # between pings while a change is under way
     settle: float = 5.0  # after an engine came back, before anything is judged
     patience: float = 20.0  # for a silent engine, when nothing of ours is down

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from console.actions import compose, inspecting, runs
+from console.actions.asking import PROBE_CAP, answers
 from console.actions.engine import DockerDriver, EngineDriver
-from console.actions.facts import DiskFacts, EngineState, Facts, ProbeFacts, ServiceContainer
+from console.actions.facts import DiskFacts, EngineState, Facts, ServiceContainer
 from console.actions.lock import hold_text, holder
-from console.actions.roles import place, roles
-from console.actions.router import behind_edge
-from console.actions.validation import ProbeRound, RunProbe
+from console.actions.roles import roles
+from console.actions.validation import RunProbe
 from console.config import Config
 from console.errors import SourceError
 from console.text import clean
@@ -30,9 +30,6 @@ from console.watch.engine_api import EngineError, EngineSilentError
 from console.watch.probes import ProbeResult
 from console.watch.source import Lane
 
-PROBE_CAP = 0.8  # seconds: a plan is due within one
-_PROMPT = 0.25  # seconds in which a well service answers its probes
-_OWN_CHECK = 3.0  # seconds at most for an app's own health check
 _LOG_TAIL = 200
 _LOG_AGE = 900.0  # seconds of log that count as now
 _ENGINE_PATIENCE = 3.0
@@ -96,7 +93,7 @@ async def _gather(
         return base
     plain = [inspecting.container(d, now) for d in details]
     probes, composed, died, disks, logs = await asyncio.gather(
-        _answers(config, plain, seen, engine, run, cap),
+        answers(config, plain, seen.probes, engine, run, cap),
         compose.services(_compose_project(config, project, details), config.docker.host),
         _deaths(engine, project, seen, now),
         _all_disks(engine, plain, data_dir),
@@ -249,72 +246,3 @@ async def _telling_lines(
         telling = [line for line in fresh if _DAMAGE.search(line) or _NO_SPACE.search(line)]
         lines += [clean(line.partition(" ")[2], 200) for line in telling]
     return lines
-
-
-async def _answers(
-    config: Config,
-    containers: Sequence[ServiceContainer],
-    seen: Seen,
-    engine: EngineDriver,
-    run: RunProbe | None,
-    cap: float | None,
-) -> tuple[ProbeFacts, ...]:
-    """What the probes say; where only users fail and no container looks ill, what the app itself says too.
-
-    A plan should not wait for the patience of a probe, unless nothing else tells that something is wrong.
-    """
-    where = {p.name: place(p, containers, config) for p in config.probes}
-    if seen.probes:
-        asking = ProbeRound((), lambda p: where[p.name])
-        known = tuple(
-            ProbeFacts(r.name, r.ok, r.detail, r.latency, r.business, *where[r.name], r.kind)
-            for r in seen.probes
-            if r.name in where
-        )
-    else:
-        asking, known = ProbeRound(config.probes, lambda p: where[p.name], run), ()
-    if not all(c.well or c.finished for c in containers):
-        await asking.wait(cap)
-        return (*known, *asking.close())
-    await asking.wait(_PROMPT)
-    direct: asyncio.Future[tuple[ProbeFacts, ...]] | None = None
-    if any(p.through_edge and not p.ok for p in (*known, *asking.so_far())):
-        direct = asyncio.ensure_future(_ask_apps(config, containers, engine))
-    await asking.wait(cap)
-    if any(p.through_edge and p.ok is None for p in asking.so_far()):
-        await asking.wait()
-    probes = (*known, *asking.close())
-    if direct is None:
-        return probes
-    if any(p.ok is False and p.through_edge for p in probes):
-        return (*probes, *await direct)
-    direct.cancel()
-    return probes
-
-
-async def _ask_apps(
-    config: Config, containers: Sequence[ServiceContainer], engine: EngineDriver
-) -> tuple[ProbeFacts, ...]:
-    """The health check of each app container behind the edge, run now: the engine's verdict lags."""
-    facts = Facts(0.0, "", containers=tuple(containers), depends={c.service: c.depends_on for c in containers})
-    behind = behind_edge(facts, roles(facts, config))
-    apps = [c for c in containers if c.service in behind and c.running and c.check]
-    return tuple(await asyncio.gather(*(_ask(engine, c) for c in apps)))
-
-
-async def _ask(engine: EngineDriver, c: ServiceContainer) -> ProbeFacts:
-    began = time.monotonic()
-    patience = min(c.check.timeout, _OWN_CHECK) if c.check else _OWN_CHECK
-    ran = await engine.execute(c.id, c.check.command if c.check else (), patience)
-    ok, detail = _health_words(ran.code)
-    return ProbeFacts(f"{c.name} itself", ok, detail, time.monotonic() - began, False, c.service, True)
-
-
-def _health_words(code: int | None) -> tuple[bool | None, str]:
-    if code == 0:
-        return True, "its health check passes"
-    if code in (126, 127) or code is None:
-        return None, "its health check could not be run"
-    if code in (124, 137, 143):
-        return False, "its health check gives no answer"
-    return False, f"its health check fails ({code})"

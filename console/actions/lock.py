@@ -167,7 +167,7 @@ def hold_text(data_dir: Path) -> str:
     path = data_dir / "hold"
     try:
         return clean(path.read_text(encoding="utf-8", errors="replace").strip(), 300) or "no reason given"
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     except OSError as error:
         return f"{path} cannot be read: {error.strerror}"

@@ -25,9 +25,9 @@ from console.watch.engine_api import NoSuchContainerError
 _LOG_TAIL = 200
 _MISSES = 3  # looks in a row without an answer: the engine is away
 _CRASHES = 3  # restarts by the engine while we wait: a crash loop
-_GONE = 4  # samples in a row of a container that does not run and that nobody restarts
-_EDGE_TRIES = 3  # samples of a failing edge before it is reloaded: it may be between two resolver answers
-_EDGE_WAIT = 12  # samples after a reload
+_GONE = 6  # samples in a row of a container that does not run and that nobody restarts
+_EDGE_TRIES = 4  # samples of a failing edge before it is reloaded: it may be between two resolver answers
+_EDGE_WAIT = 24  # samples after a reload
 
 
 class StepFailedError(SevdeckError):

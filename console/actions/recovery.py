@@ -5,25 +5,22 @@ Pure over `Facts`: building a plan reads nothing and changes nothing. The runner
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from statistics import median
 
 from console.actions import router
-from console.actions.action import BlastRadius, LevelView, Plan, Precondition, Risk, Step
+from console.actions.action import BlastRadius, LevelView, Plan, Precondition
 from console.actions.budget import budget
 from console.actions.facts import Facts, ServiceContainer
 from console.actions.roles import Roles, roles
 from console.actions.router import services as services
+from console.actions.steps import compensation, detection, steps
 from console.config import Config
 from console.errors import UsageError
 
 NAMES = {1: "soft", 2: "medium"}
 OBSERVATION = {1: 60.0, 2: 120.0}  # seconds of watching after a level that was validated
 _USUAL = {1: (1.0, 5.0), 2: (12.0, 18.0)}  # seconds of outage and until verified, before this host has a history
-_EVIDENCE_SECONDS = 5.0
-_SLACK = 15.0  # seconds that a call to the engine may take beyond what it does
-_GATE_LEAST = 60.0  # seconds a container gets to become healthy, however fast its health check is
 
 
 def plan(level: int, service: str, facts: Facts, config: Config, *, unattended: bool = False) -> Plan:
@@ -39,7 +36,7 @@ def plan(level: int, service: str, facts: Facts, config: Config, *, unattended: 
     chosen = (service,) if level == 1 else _whole(facts)
     containers = [c for s in chosen for c in facts.of(s) if not c.finished]
     reload_only = level == 1 and service in who.edge and _reload_is_enough(facts, who, service)
-    steps = _steps(level, facts, who, containers, reload_only)
+    doing = steps(level, facts, who, containers, reload_only)
     refused = router.refusal(level, service, facts, config, unattended=unattended)
     spent = None if refused else router.budget_refusal(level, service, facts, config)
     refused = refused or spent
@@ -52,7 +49,7 @@ def plan(level: int, service: str, facts: Facts, config: Config, *, unattended: 
         project=facts.project,
         service=service if level == 1 else "",
         targets=tuple(chosen),
-        steps=steps,
+        steps=doing,
         blast=BlastRadius(tuple(c.name for c in containers)),
         preconditions=preconditions(level, service, facts, config),
         refused=refused.reason if refused else None,
@@ -65,7 +62,7 @@ def plan(level: int, service: str, facts: Facts, config: Config, *, unattended: 
         over_budget=spent is not None,
         advice=router.advice(facts, tuple(chosen)),
         facts=tuple(c.snapshot for c in containers),
-        compensation=_compensation(containers) if level == 2 else (),
+        compensation=compensation(containers) if level == 2 else (),
     ).sealed(facts.taken_at)
 
 
@@ -149,7 +146,7 @@ def observation(level: int, containers: Iterable[ServiceContainer], config: Conf
     """Seconds to watch: never shorter than twice what the health checks need to notice a hang."""
     if config.recovery.observation:
         return config.recovery.observation
-    return max(OBSERVATION[level], 2 * max((_detection(c) for c in containers), default=0.0))
+    return max(OBSERVATION[level], 2 * max((detection(c) for c in containers), default=0.0))
 
 
 def _whole(facts: Facts) -> tuple[str, ...]:
@@ -190,144 +187,3 @@ def _expected(level: int, service: str, facts: Facts, reload_only: bool) -> tupl
     usual, total = _USUAL[level]
     outage_ = median(seen) if seen else usual
     return round(outage_, 1), round(max(total, outage_ + total - usual), 1)
-
-
-# --- steps ---------------------------------------------------------------------------------------------------
-
-
-def _steps(
-    level: int, facts: Facts, who: Roles, containers: list[ServiceContainer], reload_only: bool
-) -> tuple[Step, ...]:
-    if not containers:
-        return ()
-    steps = [_evidence(containers)]
-    if reload_only:
-        return (*steps, *(_reload(c, always=True) for c in containers))
-    if level == 1:
-        for container in containers:
-            steps += [*_unpause(container), _restart(container), _healthy(container)]
-    else:
-        steps += [_checkpoint(c) for c in containers if c.service in who.database and c.running]
-        for container in reversed(containers):
-            steps += [*_unpause(container), *([_stop(container)] if container.status != "exited" else [])]
-        for container in containers:
-            steps += [_start(container), _healthy(container)]
-    touched = {c.id for c in containers}
-    edges = [c for s in who.edge for c in facts.of(s) if c.running or c.id in touched]
-    steps += [_reload(c) for c in edges if level == 2 or c.id not in touched]
-    return tuple(steps)
-
-
-def _compensation(containers: list[ServiceContainer]) -> tuple[Step, ...]:
-    """Put back what was running, in order and without waiting for health: better half well than down."""
-    return tuple(_start(c, "undo-") for c in containers if c.running or c.status in ("paused", "restarting"))
-
-
-def _evidence(containers: list[ServiceContainer]) -> Step:
-    names = " ".join(shlex.quote(c.name) for c in containers)
-    return Step(
-        "evidence",
-        "capture evidence",
-        f"docker inspect {names}; docker logs --tail 200 (each)",
-        {"op": "evidence", "ids": [c.id for c in containers], "names": [c.name for c in containers]},
-        expected=0.3,
-        timeout=_EVIDENCE_SECONDS,
-        optional=True,
-    )
-
-
-def _unpause(c: ServiceContainer) -> list[Step]:
-    if c.status != "paused":
-        return []
-    command = f"docker unpause {shlex.quote(c.name)}"
-    call = {"op": "unpause", "id": c.id}
-    undo = f"docker pause {shlex.quote(c.name)}"
-    return [Step(f"unpause-{c.name}", f"unpause {c.name}", command, call, undo, c.service, 0.1, _SLACK, Risk.LOW)]
-
-
-def _restart(c: ServiceContainer) -> Step:
-    return Step(
-        f"restart-{c.name}",
-        f"restart {c.name}" if c.status != "exited" else f"start {c.name}",
-        f"docker restart -t {c.stop_timeout} {shlex.quote(c.name)}",
-        {"op": "restart", "id": c.id, "t": c.stop_timeout, "started_at": c.started_at},
-        target=c.service,
-        expected=1.0,
-        timeout=c.stop_timeout + _SLACK,
-        risk=Risk.OUTAGE,
-    )
-
-
-def _stop(c: ServiceContainer) -> Step:
-    return Step(
-        f"stop-{c.name}",
-        f"stop {c.name}",
-        f"docker stop -t {c.stop_timeout} {shlex.quote(c.name)}",
-        {"op": "stop", "id": c.id, "t": c.stop_timeout},
-        undo=f"docker start {shlex.quote(c.name)}",
-        target=c.service,
-        expected=1.0,
-        timeout=c.stop_timeout + _SLACK,
-        risk=Risk.OUTAGE,
-    )
-
-
-def _start(c: ServiceContainer, prefix: str = "") -> Step:
-    return Step(
-        f"{prefix}start-{c.name}",
-        f"start {c.name}",
-        f"docker start {shlex.quote(c.name)}",
-        {"op": "start", "id": c.id},
-        undo=f"docker stop {shlex.quote(c.name)}" if not prefix else "none needed",
-        target=c.service,
-        expected=0.5,
-        timeout=_SLACK,
-        risk=Risk.LOW,
-    )
-
-
-def _healthy(c: ServiceContainer) -> Step:
-    deadline = max(_GATE_LEAST, 2 * _detection(c))
-    what = "healthy for 3 samples" if c.check else "running, and not restarted, for 3 samples"
-    return Step(
-        f"healthy-{c.name}",
-        f"wait until {c.name} is {what}",
-        f"docker inspect -f '{{{{json .State}}}}' {shlex.quote(c.name)}",
-        {"op": "healthy", "id": c.id, "samples": 3, "check": c.check is not None},
-        target=c.service,
-        expected=3.0,
-        timeout=deadline,
-    )
-
-
-def _checkpoint(c: ServiceContainer) -> Step:
-    command = ["sh", "-c", 'psql -U "${POSTGRES_USER:-postgres}" -d postgres -c CHECKPOINT']
-    return Step(
-        f"checkpoint-{c.name}",
-        f"flush {c.service} to disk, so that it stops and starts faster",
-        f"docker exec {shlex.quote(c.name)} timeout -k 1 5 {shlex.join(command)}",
-        {"op": "exec", "id": c.id, "argv": command, "seconds": 5},
-        target=c.service,
-        expected=0.2,
-        timeout=8.0,
-        risk=Risk.LOW,
-        optional=True,
-    )
-
-
-def _reload(c: ServiceContainer, *, always: bool = False) -> Step:
-    return Step(
-        f"reload-{c.name}",
-        f"reload {c.name}" if always else f"ask through {c.service}; reload it if only it fails",
-        f"docker exec {shlex.quote(c.name)} timeout -k 1 5 nginx -s reload",
-        {"op": "reload", "id": c.id, "service": c.service, "always": always, "seconds": 5},
-        target=c.service,
-        expected=1.0,
-        timeout=20.0,
-        risk=Risk.LOW,
-        optional=not always,
-    )
-
-
-def _detection(c: ServiceContainer) -> float:
-    return c.check.detection if c.check else 0.0

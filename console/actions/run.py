@@ -18,7 +18,7 @@ from console.actions.conduct import TEXT, Conduct, Pace, StoppedError
 from console.actions.engine import EngineDriver
 from console.actions.lock import ProjectLock
 from console.actions.operations import Context
-from console.actions.runs import Request, RunView
+from console.actions.runview import Request, RunView, fold
 from console.actions.stepping import Stepper
 from console.actions.validation import RunProbe, compare
 from console.actions.watching import Watcher, look_from, portrait
@@ -67,7 +67,7 @@ class Run:
 
     @property
     def view(self) -> RunView:
-        return runs.fold(self.plan, self.request, self._journal.events())
+        return fold(self.plan, self.request, self._journal.events())
 
     async def run(self) -> RunView:
         """Do the run from wherever it stands and return how it ended. Never raises for what the host does."""

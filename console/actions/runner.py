@@ -19,7 +19,7 @@ from console.actions.engine import DockerDriver
 from console.actions.facts import Holder
 from console.actions.lock import ProjectLock, hold_text
 from console.actions.run import Run
-from console.actions.runs import Request, RunView
+from console.actions.runview import Request, RunView
 from console.config import Config
 from console.errors import RefusedError
 from console.incident.events import Actor
@@ -48,10 +48,13 @@ def start(
     _admit(plan, confirm, data_dir, override, now)
     run_id = runs.new_id(plan, now)
     owner = Holder(run_id, actor.name, now, plan.level, plan.title)
-    lock = ProjectLock.acquire(data_dir, plan.project, owner)
+    lock = _locked(data_dir, plan, owner)
     try:
         request = Request(run_id, actor, confirm, now, incident, override)
-        place_ = runs.create(data_dir, plan, request)
+        try:
+            place_ = runs.create(data_dir, plan, request)
+        except OSError as error:
+            raise _unrecordable(data_dir, error) from error
         _spawn(data_dir, run_id, lock, config, place_)
     finally:
         lock.close()
@@ -65,7 +68,7 @@ def resume(data_dir: Path, run_id: str, config: Config, actor: Actor) -> str:
     if held:
         raise RefusedError(f"changes are on hold: {held}", remedy=f"Remove {data_dir / 'hold'} to go on")
     owner = Holder(run_id, actor.name, time.time(), plan.level, plan.title, "resuming")
-    lock = ProjectLock.acquire(data_dir, plan.project, owner)
+    lock = _locked(data_dir, plan, owner)
     try:
         view = runs.status(data_dir, run_id)
         if view is not None and view.over and not view.resumable:
@@ -77,6 +80,21 @@ def resume(data_dir: Path, run_id: str, config: Config, actor: Actor) -> str:
     finally:
         lock.close()
     return run_id
+
+
+def _locked(data_dir: Path, plan: Plan, owner: Holder) -> ProjectLock:
+    try:
+        return ProjectLock.acquire(data_dir, plan.project, owner)
+    except OSError as error:
+        raise _unrecordable(data_dir, error) from error
+
+
+def _unrecordable(data_dir: Path, error: OSError) -> RefusedError:
+    """What cannot be recorded must not be done."""
+    return RefusedError(
+        f"the run cannot be recorded in {data_dir}: {error.strerror}",
+        remedy="Nothing was changed. Free some space, or use --data-dir",
+    )
 
 
 def _reopen(data_dir: Path, view: RunView, actor: Actor) -> None:

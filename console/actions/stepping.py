@@ -13,7 +13,7 @@ from console.actions.conduct import TEXT, Conduct, Pace, StoppedError
 from console.actions.engine import EngineDriver, EngineRefusedError, InDoubtError
 from console.actions.lock import ProjectLock
 from console.actions.operations import Context, StepFailedError, StepSkipped, look_at, operation
-from console.actions.runs import StepView
+from console.actions.runview import StepView
 from console.errors import SourceError
 from console.redact import redact
 from console.text import clean

@@ -7,14 +7,13 @@ what to do about each cause. Everything is computed from one look; nothing is re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from console.checks.check import Finding, Status
 from console.checks.logs import Sign
 from console.checks.topology import Topology
-from console.checks.wording import brief, since, status_code
 from console.config import Config
 from console.watch.probes import ProbeResult
 from console.watch.readings import Readings
@@ -47,7 +46,6 @@ _TIMELESS = {
     "probes.recovering",
     "containers.isolated",
 }
-_HANGS = ("no answer", "timed out", "timeout", "exceeded", "deadline")
 
 
 @dataclass(slots=True)
@@ -77,6 +75,11 @@ class Case:
 
     def role(self, label: str) -> str:
         return self.stack.roles.get(label, "")
+
+    def sign(self, kind: str, about: Iterable[Finding]) -> Sign | None:
+        """A sentence of this kind that was said while one of these troubles lasted."""
+        found = self.signs.get(kind)
+        return found if found is not None and any(found.explains(f.since) for f in about) else None
 
     def symptoms(self, cause: Finding) -> list[Finding]:
         return [f for f in self.findings if self.causes.get(f.key) == cause.key]
@@ -142,7 +145,7 @@ def _everything(case: Case) -> None:
             case.blame(finding, engine)
         return
     full = next((f for f in case.findings if f.check in ("host.disk", "host.inodes") and f.status is Status.FAIL), None)
-    sign = case.signs.get("disk_full")
+    sign = case.sign("disk_full", suffering)
     if full is None and sign is not None and suffering:
         full = _from_sign(sign, "logs.disk_full", f"{sign.subject} reports a full disk", sign.subject)
         case.findings.append(full)
@@ -182,7 +185,7 @@ def _root(case: Case, label: str, seen: frozenset[str]) -> str:
     beneath = [
         other
         for other in sorted(case.stack.reach.get(label, ()))
-        if other not in seen and other in case.troubles and _can_cause(case.troubles[other], finding)
+        if other not in seen and other in case.troubles and _can_cause(case.troubles[other], finding, case.now)
     ]
     if not beneath:
         return label
@@ -191,7 +194,10 @@ def _root(case: Case, label: str, seen: frozenset[str]) -> str:
     return min(roots, key=lambda r: (HARD.index(case.troubles[r].check), case.troubles[r].since or 0.0, r))
 
 
-def _can_cause(cause: Finding, effect: Finding) -> bool:
+def _can_cause(cause: Finding, effect: Finding, now: float) -> bool:
+    if cause.check == "probes.recovering" and effect.check in HARD and effect.check != "probes.recovering":
+        # It failed a moment ago, so it explains what began a moment ago and lags behind.
+        return effect.since is not None and effect.since > now - LAG
     if cause.check == "containers.starting" and effect.check not in ("containers.health", "probes.fail"):
         return False
     if cause.check in _TIMELESS or cause.since is None or effect.since is None:
@@ -210,7 +216,7 @@ def _exhausted(case: Case) -> None:
     if not suffering or (present is not None and present.check not in ("probes.fail", "containers.health")):
         return
     for kind, words in _REFUSALS:
-        sign = case.signs.get(kind)
+        sign = case.sign(kind, [*path_failures(case), *case.troubles.values()])
         if sign is None or (kind == "connections" and sign.subject in case.stack.with_role("cache")):
             continue
         finding = _from_sign(sign, f"database.{kind}", f"{label} {words}", label)
@@ -227,9 +233,9 @@ def _exhausted(case: Case) -> None:
 
 def _full_cache(case: Case) -> None:
     """A cache that answers and takes no more writes looks well to every health check."""
-    sign = case.signs.get("cache_full")
     label = next(iter(case.stack.with_role("cache")), "")
     failing = [f for f in path_failures(case) if f.key not in case.causes]
+    sign = case.sign("cache_full", failing)
     if sign is None or not label or label in case.troubles or not failing:
         return
     finding = _from_sign(sign, "database.cache_full", f"{label} is full and refuses writes", label)
@@ -277,7 +283,7 @@ def _path(case: Case) -> None:
         label = case.owners.get(finding.subject, "")
         way = {label} | case.stack.reach.get(label, frozenset()) if label else case.stack.watched
         for root in order:
-            if root in way and _can_cause(case.troubles[root], finding):
+            if root in way and _can_cause(case.troubles[root], finding, case.now):
                 case.blame(finding, case.troubles[root])
                 break
     _one_path(case)
@@ -368,95 +374,3 @@ def _hits_users(case: Case, cause: Finding) -> bool:
 
 def _first(case: Case, check: str) -> Finding | None:
     return next((f for f in case.findings if f.check == check), None)
-
-
-def hangs(text: str) -> bool:
-    """Whether the words say that nothing came back, rather than something wrong."""
-    lower = text.lower()
-    return any(word in lower for word in _HANGS)
-
-
-def suffering(case: Case, symptoms: Sequence[Finding]) -> str:
-    """What the cause does to others, as the end of its sentence: "; edge 502", "; app and edge suffer"."""
-    labels = list(
-        dict.fromkeys(
-            s
-            for f in symptoms
-            if (s := case.service(f)) and case.role(s) != "edge" and f.check in HARD and not is_business(case, f)
-        )
-    )
-    path = [
-        f
-        for f in symptoms
-        if f.check in ("probes.fail", "probes.business", "probes.flapping")
-        and (case.role(case.service(f)) == "edge" or is_business(case, f))
-    ]
-    edge = _edge_says(case, path)
-    if not labels:
-        return f"; {edge}" if edge else ""
-    names = labels[:3] + (["edge"] if edge and len(labels) < 3 else [])
-    words = names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
-    return f"; {words} suffer" + ("s" if len(names) == 1 else "")
-
-
-def _edge_says(case: Case, path: Iterable[Finding]) -> str:
-    words = []
-    for finding in sorted(path, key=lambda f: is_business(case, f)):
-        probe = case.probes.get(finding.subject)
-        if probe is None or probe.ok:
-            continue
-        code = status_code(probe.detail)
-        what = str(code) if code else probe.detail if len(probe.detail) <= 24 else "fails"
-        words.append(f"{finding.subject} {what}")
-    return words[0] if words else ""
-
-
-def began(case: Case, finding: Finding) -> float | None:
-    """When the trouble began: the earliest known among the cause and the same service's symptoms."""
-    label = case.service(finding)
-    times = [finding.since] + [f.since for f in case.symptoms(finding) if case.service(f) == label]
-    return min((t for t in times if t is not None), default=None)
-
-
-def describe(case: Case, finding: Finding) -> str:
-    """The cause's own sentence, made plain: a service that runs and does not answer is hung."""
-    label = case.service(finding)
-    probe = case.probes.get(finding.subject) if finding.check.startswith("probes.") else None
-    when = since(began(case, finding), case.now)
-    if probe is not None and finding.check in ("probes.fail", "probes.business"):
-        app = next(iter(case.stack.with_role("app")), "")
-        if finding.check == "probes.business":
-            well = f", though {app} looks healthy" if app and known_well(case, app) else ""
-            return f"{probe.name} fails: {brief(probe.detail)}{when}{well}"
-        if case.role(label) == "edge" and app and known_well(case, app):
-            return f"only the edge fails: {probe.name} {brief(probe.detail)}{when}, {app} answers directly"
-    if finding.check == "containers.loop" and case.role(label) == "database" and "corrupt" in case.signs:
-        return f"{finding.summary}: its data files are damaged"
-    if finding.check in ("containers.health", "probes.fail") and label and case.role(label) != "edge":
-        return _unwell(case, finding, label, when)
-    return finding.summary
-
-
-def known_well(case: Case, label: str) -> bool:
-    """Whether something said so: its health check, or a direct probe."""
-    container = case.stack.container(label)
-    if label in case.troubles:
-        return False
-    if container is not None and container.health == "healthy":
-        return True
-    return any(p.ok for name, p in case.probes.items() if case.owners.get(name) == label and not p.business)
-
-
-def _unwell(case: Case, finding: Finding, label: str, when: str) -> str:
-    mine = [finding, *case.symptoms(finding)]
-    direct = next((f for f in mine if f.check == "probes.fail" and case.service(f) == label), None)
-    probe = case.probes.get(direct.subject) if direct else None
-    if probe is not None:
-        asked = urlsplit(probe.target).path if probe.kind == "http" else ""
-        what = f"{asked if len(asked) > 1 else probe.name} {brief(probe.detail)}"
-        verb = "is hung" if hangs(probe.detail) else "is unwell"
-        return f"{label} {verb}: {what}{when}"
-    container = case.stack.container(label)
-    if hangs(container.health_detail if container else ""):
-        return f"{label} is hung: its health check gets no answer{when}"
-    return finding.summary

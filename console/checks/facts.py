@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from console.checks.alarms import Alarm, alarms
 from console.checks.connectivity import ended
 from console.checks.containers import own_deaths
 from console.checks.topology import topology
 from console.checks.wording import exit_text
-from console.config import Config, Limits
+from console.config import Config
 from console.incident.events import fact_id
 from console.incident.records import Incident
 from console.watch.containers import EngineEvent
@@ -25,7 +26,6 @@ from console.watch.readings import Readings
 
 CONFIRMED = 2  # failures in a row that make a probe's failure a fact: a hiccup is none
 BUCKET = 60.0  # seconds within which consoles that look for themselves agree on when
-CLEAR = 0.95  # of a threshold: a value must fall below this share before it counts as cleared
 TOGETHER = 3.0  # seconds between events that the engine tells of one act
 LOOP_DEATHS = 3  # in LOOP_SECONDS: from then on one fact says "crash loop", and not each death
 LOOP_SECONDS = 120.0
@@ -70,7 +70,7 @@ def facts(
     found += _engine(before, after)
     found += _containers(before, after, settings)
     found += _probes(before, after)
-    found += _alarms(before, after, settings, raised)
+    found += _crossings(before, after, settings, raised)
     return sorted(found, key=lambda fact: (fact.at, fact.id))
 
 
@@ -85,7 +85,7 @@ def backlog(after: Readings, config: Config | None, now: float, seconds: float =
     for probe in after.probes.value.probes if after.probes.value else ():
         if confirmed_down(probe):
             found.append(_down(probe))
-    for alarm in _levels(after, settings):
+    for alarm in alarms(after, settings):
         if alarm.over:
             found.append(_crossed(alarm))
     return sorted(found, key=lambda fact: (fact.at, fact.id))
@@ -164,11 +164,27 @@ def _engine(before: Readings, after: Readings) -> Iterator[Fact]:
 
 def _containers(before: Readings, after: Readings, config: Config) -> list[Fact]:
     old, new = before.containers.value, after.containers.value
-    if old is None or new is None or old is new or old.events == new.events:
+    if old is None or new is None or not new.events:
         return []
-    known = set(old.events)
-    fresh = [event for event in new.events if event not in known]
+    fresh = _fresh(old.events, new.events, before.containers.taken_at, after.containers.taken_at)
     return _told(fresh, new.events, _watched(after, config)) if fresh else []
+
+
+def _fresh(
+    old: tuple[EngineEvent, ...], new: tuple[EngineEvent, ...], then: float | None, now: float | None
+) -> list[EngineEvent]:
+    """Events to tell now: the new ones; those that a later one may swallow only when it had time to come."""
+    known = set(old)
+    told_until, tell_until = (then or 0.0) - TOGETHER, (now or 0.0) - TOGETHER
+    found = []
+    for event in new:
+        if event.action not in _IMPLIED_BY:
+            due = event not in known
+        else:
+            due = event.at <= tell_until and (event not in known or event.at > told_until)
+        if due:
+            found.append(event)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +220,19 @@ def _told(fresh: Iterable[EngineEvent], every: Iterable[EngineEvent], watched: _
         if _part_of_another(event, times):
             continue
         fact = _of_event(event, len(earlier), event.at in own)
-        if fact is not None:
+        # The engine tells some things twice, milliseconds apart.
+        if fact is not None and not any(_same(fact, other) for other in found[-5:]):
             found.append(fact)
     return found
 
+
+def _same(a: Fact, b: Fact) -> bool:
+    return (
+        (a.kind, a.subject, a.summary) == (b.kind, b.subject, b.summary) and abs(a.at - b.at) < 1.0 and a.kind in _TWICE
+    )
+
+
+_TWICE = ("container.disconnect", "container.connect")
 
 # An event that only says again what another one says: a restart is a stop and a start, a death leaves networks.
 _IMPLIED_BY = {
@@ -307,22 +332,9 @@ def _down(probe: ProbeResult) -> Fact:
 # thresholds, metrics and error bursts
 
 
-@dataclass(frozen=True, slots=True)
-class _Alarm:
-    """One value against one threshold. `clear`: well enough to say that it is over."""
-
-    key: str
-    subject: str
-    text: str
-    over: bool
-    clear: bool
-    at: float
-    state: str = "over"
-
-
-def _alarms(before: Readings, after: Readings, config: Config, raised: frozenset[str]) -> Iterator[Fact]:
-    past = {alarm.key: alarm for alarm in _levels(before, config)}
-    for alarm in _levels(after, config):
+def _crossings(before: Readings, after: Readings, config: Config, raised: frozenset[str]) -> Iterator[Fact]:
+    past = {alarm.key: alarm for alarm in alarms(before, config)}
+    for alarm in alarms(after, config):
         was = past.get(alarm.key)
         if was is None:
             continue  # nothing to compare with
@@ -335,47 +347,7 @@ def _alarms(before: Readings, after: Readings, config: Config, raised: frozenset
             yield Fact(kind, alarm.at, alarm.subject, f"back to normal: {alarm.text}", id, False, alarm.key, "well")
 
 
-def _crossed(alarm: _Alarm) -> Fact:
+def _crossed(alarm: Alarm) -> Fact:
     kind = "log.burst" if alarm.state == "burst" else "threshold.crossed"
     id = fact_id(kind, alarm.key, _minute(alarm.at))
     return Fact(kind, alarm.at, alarm.subject, alarm.text, id, True, alarm.key, alarm.state)
-
-
-def _levels(readings: Readings, config: Config) -> Iterator[_Alarm]:
-    yield from _host_levels(readings, config)
-    at = readings.metrics.taken_at
-    for metric in readings.metrics.value.metrics if readings.metrics.value and at is not None else ():
-        if metric.value is None or metric.status == "unknown":
-            continue
-        value = f"{metric.name} is {metric.value:g} {metric.unit}".rstrip()
-        limit = f" ({metric.limit})" if metric.limit else ""
-        over = metric.status in ("warn", "crit")
-        when = metric.taken_at or at or 0.0
-        yield _Alarm(f"metric:{metric.name}", metric.name, value + limit, over, not over, when)
-    bound = config.thresholds.get("errors_per_minute", Limits()).warn
-    logs, at = readings.logs.value, readings.logs.taken_at
-    for one in logs.inputs if logs is not None and at is not None and bound is not None else ():
-        rate, limit_ = one.errors_per_minute, bound or 0.0
-        text = f"{one.name} logs {rate:.0f} errors a minute"
-        yield _Alarm(f"log:{one.name}", one.name, text, rate >= limit_, rate < limit_ / 2, at or 0.0, "burst")
-
-
-def _host_levels(readings: Readings, config: Config) -> Iterator[_Alarm]:
-    host, at = readings.host.value, readings.host.taken_at
-    if host is None or at is None:
-        return
-    values = [
-        ("memory", "memory", host.memory_percent, "%"),
-        ("load", "load per core", host.load[0] / max(1, host.cores), ""),
-    ]
-    for disk in (disk for disk in host.disks if not disk.fault):
-        values.append(("disk", f"disk {disk.mount}", disk.percent, "%"))
-        if disk.inodes_percent is not None:
-            values.append(("inodes", f"inodes of {disk.mount}", disk.inodes_percent, "%"))
-    for threshold, subject, value, unit in values:
-        limits = config.thresholds.get(threshold, Limits())
-        for name, limit in (("warn", limits.warn), ("crit", limits.crit)):
-            if limit is None:
-                continue
-            text = f"{subject} is {value:.3g} {unit}".rstrip() + f" ({name} at {limit:g})"
-            yield _Alarm(f"{subject}:{name}", subject, text, value >= limit, value < limit * CLEAR, at)

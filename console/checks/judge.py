@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from console.checks import cause as causes
-from console.checks import logs
+from console.checks import logs, sentence
 from console.checks.cause import Case
 from console.checks.check import Finding, Status, Suggestion
 from console.checks.connectivity import probe_findings
@@ -60,15 +60,15 @@ def _look(readings: Readings, stack: Topology, config: Config, now: float) -> li
     return found
 
 
-def _heard(readings: Readings, now: float) -> list[tuple[str, str]]:
-    """(who, words) that may name a cause: failing probes, failing health checks, recent error lines."""
-    heard: list[tuple[str, str]] = []
+def _heard(readings: Readings, now: float) -> list[tuple[str, str, float]]:
+    """(who, words, when) that may name a cause: failing probes, failing health checks, recent error lines."""
+    heard: list[tuple[str, str, float]] = []
     for probe in readings.probes.value.probes if readings.probes.value else ():
         if probe.ok is False:
-            heard.append((probe.name, probe.detail))
+            heard.append((probe.name, probe.detail, probe.at))
     for container in readings.containers.value.containers if readings.containers.value else ():
         if container.health == "unhealthy" and container.health_detail:
-            heard.append((container.label, container.health_detail))
+            heard.append((container.label, container.health_detail, now))
     return heard + logs.recent_errors(readings.logs.value, now)
 
 
@@ -131,7 +131,7 @@ def _told(case: Case, finding: Finding) -> Finding:
     worst = max([finding.status, *(s.status for s in symptoms)], key=lambda s: s.rank)
     # A warning that explains a failure is one; an unreadable source that explains one too.
     status = worst if worst is Status.FAIL else finding.status
-    text = causes.describe(case, finding) + _rest(case, finding, symptoms)
+    text = sentence.describe(case, finding) + _rest(case, finding, symptoms)
     evidence = list(finding.evidence)
     if changed := suspect(case, finding):
         evidence.append(f"recent change: {changed}")
@@ -142,13 +142,13 @@ def _told(case: Case, finding: Finding) -> Finding:
         summary=text,
         evidence=tuple(dict.fromkeys(evidence)),
         suggestions=suggestions(case, finding),
-        since=causes.began(case, finding),
+        since=sentence.began(case, finding),
     )
 
 
 def _rest(case: Case, finding: Finding, symptoms: list[Finding]) -> str:
     others = [s for s in symptoms if case.service(s) != case.service(finding) or causes.is_business(case, s)]
-    return causes.suffering(case, others)
+    return sentence.suffering(case, others)
 
 
 def headline(findings: list[Finding], columns: int = 0) -> tuple[str, str]:

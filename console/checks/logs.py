@@ -13,6 +13,7 @@ from console.config import Config, Limits
 from console.watch.logrecord import InputStats, LogRecord, LogStats
 
 FLOOD = 500.0  # lines a second from one input: nobody reads that, and disks fill
+SLACK = 10.0  # seconds a sentence may be older than the trouble it explains: probes ask every few seconds
 RECENT = 300.0  # seconds an error line may be old and still speak about now
 
 # What these programs write themselves; source: their documentation and source code.
@@ -40,11 +41,16 @@ SIGNS: dict[str, re.Pattern[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """One sentence that names a cause: which, who said it, and the sentence."""
+    """One sentence that names a cause: which, who said it, the sentence, and when it was last said."""
 
     kind: str
     subject: str
     text: str
+    at: float
+
+    def explains(self, since: float | None) -> bool:
+        """Whether it was (still) said after a trouble began: yesterday's reason is not today's."""
+        return since is None or self.at >= since - SLACK
 
 
 def log_findings(stats: LogStats, config: Config, now: float) -> list[Finding]:
@@ -73,21 +79,22 @@ def _burst(one: InputStats, status: Status, errors: Iterable[LogRecord], now: fl
     return Finding("logs.burst", "logs", status, text, evidence, subject=one.name)
 
 
-def signs(lines: Iterable[tuple[str, str]]) -> dict[str, Sign]:
-    """The first sign of each kind among (who, what it said)."""
+def signs(lines: Iterable[tuple[str, str, float]]) -> dict[str, Sign]:
+    """The newest sign of each kind among (who, what it said, when)."""
     found: dict[str, Sign] = {}
-    for subject, text in lines:
+    for subject, text, at in lines:
         for kind, pattern in SIGNS.items():
-            if kind not in found and pattern.search(text):
-                found[kind] = Sign(kind, subject, text)
+            known = found.get(kind)
+            if (known is None or known.at < at) and pattern.search(text):
+                found[kind] = Sign(kind, subject, text, at)
     return found
 
 
-def recent_errors(stats: LogStats | None, now: float) -> list[tuple[str, str]]:
-    """(source, message) of the error lines that speak about now, newest first."""
+def recent_errors(stats: LogStats | None, now: float) -> list[tuple[str, str, float]]:
+    """(source, message, when) of the error lines that may speak about now."""
     if stats is None:
         return []
-    return [(r.source, r.message) for r in reversed(stats.last_errors) if _recent(r, now)]
+    return [(r.source, r.message, r.at or r.arrived) for r in stats.last_errors if _recent(r, now)]
 
 
 def _recent(record: LogRecord, now: float) -> bool:

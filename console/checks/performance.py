@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from console.checks.check import Finding, Status
+from console.checks.wording import figure
 from console.watch.metrics import MetricPoint, MetricsReading
 
 _NOT_YET = "counting"  # a window that has to fill first is no trouble
@@ -33,12 +34,13 @@ def metric_findings(reading: MetricsReading) -> list[Finding]:
 
 
 def _crossed(metric: MetricPoint) -> Finding:
+    value = figure(metric.value or 0.0)
     status = Status.FAIL if metric.status == "crit" else Status.WARN
     unit = f" {metric.unit}" if metric.unit else ""
     change = f", {metric.change:+.0f} %" if metric.change is not None else ""
     limit = f" ({metric.limit})" if metric.limit else ""
-    text = f"{metric.name} is {metric.value:g}{unit}{limit}{change}"
-    evidence = [f"now {metric.value:g}{unit}"]
+    text = f"{metric.name} is {value}{unit}{limit}{change}"
+    evidence = [f"now {value}{unit}"]
     if metric.previous is not None:
-        evidence.append(f"the window before {metric.previous:g}{unit}")
+        evidence.append(f"the window before {figure(metric.previous)}{unit}")
     return Finding("metrics.limit", "performance", status, text, tuple(evidence), subject=metric.name)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from console.checks.cause import Case, began, hangs, is_business, known_well
+from console.checks.cause import Case, is_business
 from console.checks.check import Finding, Suggestion
+from console.checks.sentence import began, hangs, known_well
 from console.checks.wording import clock, span, status_code
 from console.watch.containers import Container
 
@@ -129,7 +130,7 @@ def _out_of_memory(case: Case, cause: Finding) -> Suggestion:
 
 def _loop(case: Case, cause: Finding) -> Suggestion:
     label = case.service(cause)
-    sign = case.signs.get("corrupt")
+    sign = case.sign("corrupt", [cause])
     if sign is not None and case.role(label) == "database":
         why = f"its data files are damaged ({sign.text}): no restart helps, do not delete anything"
         return Suggestion(f"stop {label} and restore its data from a backup", why, "none", 0.8)
@@ -190,7 +191,7 @@ def _flapping(case: Case, cause: Finding) -> Suggestion:
 def _edge(case: Case, cause: Finding) -> Suggestion:
     """Only the edge fails while what is behind it is well."""
     label = case.service(cause)
-    name = case.signs.get("name")
+    name = case.sign("name", [cause])
     app = _app(case)
     if name is not None:
         why = f"the edge cannot find it by name ({name.text}); reloading the edge does not help until the name is back"

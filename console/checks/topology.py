@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from console.config import Config
 from console.watch.containers import Container, ContainersReading
+from console.watch.discover import Service, guess_roles
 from console.watch.probes import ProbeResult, ProbesReading
 
 ROLES = ("edge", "app", "database", "cache")
@@ -22,16 +23,6 @@ _KIND_ROLE = {"postgres": "database", "redis": "cache"}
 _LOCAL = {"localhost", "127.0.0.1", "::1", "0.0.0.0", ""}
 _ONE_OFF = re.compile(r"-run-[0-9a-f]{12}$|_run_[0-9a-f]{12}$")
 _PUBLISHED = re.compile(r"^(?:.*:)?(\d+)->(\d+)")
-
-
-_GUESSES = (
-    ("database", re.compile(r"postgres|postgis|timescale|pgvector|mysql|mariadb|mongo|(^|[^a-z])db([^a-z]|$)")),
-    ("cache", re.compile(r"redis|valkey|memcached|dragonfly|(^|[^a-z])cache([^a-z]|$)")),
-    ("edge", re.compile(r"nginx|traefik|caddy|haproxy|envoy|apache|(^|[^a-z])(edge|proxy|gateway)([^a-z]|$)")),
-    ("app", re.compile(r"(^|[^a-z])(app|api|web|backend|server|webhook)([^a-z]|$)")),
-)
-# Watches over the stack, is not part of serving its users.
-_BESIDE = re.compile(r"exporter|prometheus|grafana|backup|migrat|admin|adminer|cadvisor|alertmanager|loki")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +147,12 @@ def _roles(services: Mapping[str, list[Container]], config: Config) -> dict[str,
     """Roles from the configuration; where it names none, guessed from service names and images."""
     told = {service: role for role in ROLES for service in getattr(config.roles, role)}
     project = config.docker.project
-    roles: dict[str, str] = {}
-    for label, replicas in services.items():
+    ours = {label: its for label, its in services.items() if not project or its[0].project == project}
+    roles: dict[str, str] = {} if told else _guesses(ours)
+    for label, replicas in ours.items():
         first = replicas[0]
-        if project and first.project != project:
-            continue
-        if told:
-            role = told.get(label) or told.get(first.service) or told.get(first.name) or ""
-        else:
-            role = guess_role(first.service or first.name, first.image)
-        if role in ROLES:
+        role = told.get(label) or told.get(first.service) or told.get(first.name)
+        if role:
             roles[label] = role
     if told:
         # The first of a role is the one that is meant when one has to be named.
@@ -173,9 +160,7 @@ def _roles(services: Mapping[str, list[Container]], config: Config) -> dict[str,
         roles = dict(sorted(roles.items(), key=lambda item: _place(services[item[0]][0].service, order)))
     # Stores may also be named by their own tables.
     for name, role in ((config.database.container, "database"), (config.cache.container, "cache")):
-        for label, replicas in services.items():
-            if project and replicas[0].project != project:
-                continue
+        for label, replicas in ours.items():
             if name and name in (label, replicas[0].service, replicas[0].name):
                 roles[label] = role
     return roles
@@ -185,22 +170,29 @@ def _place(service: str, order: list[str]) -> int:
     return order.index(service) if service in order else len(order)
 
 
-@lru_cache(maxsize=1024)
-def guess_role(service: str, image: str) -> str:
-    """What a service is for, by its name, then by its image; "" when neither tells.
+def _guesses(services: Mapping[str, list[Container]]) -> dict[str, str]:
+    """Label -> role, guessed project by project as `sevdeck init` does."""
+    projects: dict[str, list[tuple[str, Container]]] = {}
+    for label, replicas in services.items():
+        projects.setdefault(replicas[0].project, []).append((label, replicas[0]))
+    roles: dict[str, str] = {}
+    for its in projects.values():
+        guessed = dict(_guessed(tuple(_as_service(c) for _, c in its)))
+        roles |= {label: guessed[c.label] for label, c in its if c.label in guessed}
+    return roles
 
-    >>> guess_role("db", "postgres:15"), guess_role("shop", "nginx:1.25"), guess_role("pg-exporter", "x")
-    ('database', 'edge', '')
-    """
-    service = service.lower()
-    image = image.lower().rsplit("/", 1)[-1].split("@")[0].split(":")[0]
-    if _BESIDE.search(service) or _BESIDE.search(image):
-        return ""
-    for text in (service, image):
-        for role, pattern in _GUESSES:
-            if pattern.search(text):
-                return role
-    return ""
+
+def _as_service(c: Container) -> Service:
+    published = []
+    for text in c.ports:
+        if found := _PUBLISHED.match(text):
+            published.append(("", int(found[1]), int(found[2])))
+    return Service(c.label, c.image, "", c.running, tuple(published), (), (), c.depends_on, "")
+
+
+@lru_cache(maxsize=64)
+def _guessed(services: tuple[Service, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((guess.what, role) for role, found in guess_roles(services).items() for guess in found)
 
 
 def _implied(

@@ -42,6 +42,14 @@ def span(seconds: float) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
+def figure(value: float) -> str:
+    """
+    >>> figure(5.98212), figure(41.0), figure(123456.7)
+    ('5.98', '41', '123457')
+    """
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def exit_text(code: int | None) -> str:
     """
     >>> exit_text(137), exit_text(3), exit_text(None)

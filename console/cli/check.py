@@ -26,7 +26,7 @@ def register(commands: Any) -> None:
 def _check(call: Call) -> int:
     from console.checks.check import overall
     from console.checks.judge import judge
-    from console.cli.incident_evidence import look
+    from console.watch.look import look
 
     began = time.monotonic()
     readings = asyncio.run(look(call.config))

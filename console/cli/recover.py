@@ -1,8 +1,10 @@
-"""`sevdeck recover plan / run / status / attach / resume / cancel` and `sevdeck validate`."""
+"""`sevdeck recover plan / run / status / attach / resume / cancel` and `sevdeck validate`.
+
+Imports stay inside functions: a second responder is to be refused before asyncio and the engine are even loaded.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +51,8 @@ def register(commands: Any) -> None:
 
 
 def _make_plan(call: Call) -> Plan:
+    import asyncio
+
     from console.actions import gather, recovery
 
     facts = asyncio.run(gather.gather(call.config, call.data_dir))
@@ -111,7 +115,6 @@ def _service(plan: Plan) -> str:
 
 
 def _run(call: Call) -> int:
-    from console.actions import runner
     from console.actions.lock import LockedError, holder
     from console.errors import RefusedError
 
@@ -119,6 +122,8 @@ def _run(call: Call) -> int:
     held = holder(call.data_dir, project) if project else None
     if held is not None:  # said at once, without looking at anything first
         raise LockedError(project, held)
+    from console.actions import runner
+
     plan = _make_plan(call)
     if plan.refused is not None and not (plan.over_budget and call.args.override):
         raise RefusedError(f"refused: {plan.refused}", remedy=plan.help)
@@ -150,6 +155,8 @@ def _look(data_dir: Path, run_id: str = "") -> RunView:
 
 def _follow(call: Call, run_id: str) -> int:
     """Show every change until the run is over. Ctrl-C ends the showing, not the run."""
+    import asyncio
+
     from console.actions import runs
 
     say: Callable[[str], None] = (lambda text: None) if call.json else call.say
@@ -319,6 +326,8 @@ def _cancel(call: Call) -> int:
 
 
 def _validate(call: Call) -> int:
+    import asyncio
+
     from console.actions import gather, validation
     from console.checks.check import Status
 

@@ -14,8 +14,6 @@ from console.errors import SourceError
 
 T = TypeVar("T")
 
-_TURN_POLL = 0.02  # seconds between looks for a lane that an abandoned call still holds
-
 
 class Lane:
     """One daemon thread for the blocking calls of one source, one call at a time.
@@ -127,8 +125,23 @@ class QueueLane(Lane):
         self._turn = asyncio.Lock()
 
     async def call(self, fn: Callable[..., T], *args: Any, deadline: float | None = None) -> T:
-        """As `Lane.call`; `deadline` counts from the start of the call, not from the wait for it."""
-        async with self._turn:
-            while self.stuck_for is not None:  # a caller was cancelled and its call goes on
-                await asyncio.sleep(_TURN_POLL)
-            return await super().call(fn, *args, deadline=deadline)
+        """As `Lane.call`; `deadline` counts from the start of the call, not from the wait for it.
+
+        A caller that is cancelled gives its turn on when its call has returned, not before.
+        """
+        await self._turn.acquire()
+        task = asyncio.ensure_future(super().call(fn, *args))
+        task.add_done_callback(self._next)
+        if deadline is None:
+            return await asyncio.shield(task)
+        try:
+            return await asyncio.wait_for(asyncio.shield(task), deadline)
+        except TimeoutError:
+            if task.done():
+                raise  # the call itself raised it
+            raise SourceError(f"no answer in {seconds(deadline)}") from None
+
+    def _next(self, task: asyncio.Task[Any]) -> None:
+        self._turn.release()
+        if not task.cancelled():
+            task.exception()  # seen, also when the caller has gone

@@ -187,13 +187,15 @@ class RingRows:
         buffer = self._hub.buffer
         seq = max(start, buffer.first)
         while (chunk := buffer.chunk_at(seq)) is not None:
+            end = chunk.end
             if not wanted.source or chunk.source == wanted.source:
                 lines = buffer.lines(chunk)
-                for number in range(seq, chunk.end):
+                end = chunk.seq + len(lines)  # it may grow meanwhile: these are the lines that are split
+                for number in range(seq, end):
                     raw = lines[number - chunk.seq]
                     passes = self._hub.may_pass(chunk.source, raw, wanted.minimum)
                     yield number, chunk.source, self._hub.record(number) if passes else None
-            seq = chunk.end
+            seq = end
 
 
 class FileRows:

@@ -60,12 +60,7 @@ def _live(config: Config) -> tuple[Iterable[Source[Any]], Callable[[str, Reading
 
     live = LiveSources(config)
     live.hub.start()
-
-    def heard(name: str, reading: Reading[Any]) -> None:
-        if name == "containers" and reading.value is not None:
-            live.hub.set_containers(reading.value.containers)
-
-    return live.sources, heard
+    return live.sources, live.heard
 
 
 def _ignore(name: str, reading: Reading[Any]) -> None:

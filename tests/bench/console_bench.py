@@ -57,7 +57,11 @@ def console(config: str = "", cols: int = 120, rows: int = 40) -> Iterator[Termi
 
 def ready(text: str) -> bool:
     """A full frame with figures: host memory, and a container with its memory."""
-    return "GiB" in text and "load" in text and any("healthy" in x or "running" in x for x in text.splitlines() if "iB" in x)
+    return (
+        "GiB" in text
+        and "load" in text
+        and any("healthy" in x or "running" in x for x in text.splitlines() if "iB" in x)
+    )
 
 
 def startup(rounds: int = 7) -> list[Row]:
@@ -69,7 +73,15 @@ def startup(rounds: int = 7) -> list[Row]:
         with console() as terminal:
             ours.append(terminal.wait_until(ready, "a full frame with figures"))
     a, b = statistics.median(ours), statistics.median(trivial)
-    return [Row("start to full frame, 120x40", f"{a:.2f} s (best {min(ours):.2f})", f"trivial Textual app {b:.2f} s", f"{a / b:.2f} x", "2.5 x")]
+    return [
+        Row(
+            "start to full frame, 120x40",
+            f"{a:.2f} s (best {min(ours):.2f})",
+            f"trivial Textual app {b:.2f} s",
+            f"{a / b:.2f} x",
+            "2.5 x",
+        )
+    ]
 
 
 @contextlib.contextmanager
@@ -82,7 +94,9 @@ def writing(path: Path, per_second: float) -> Iterator[None]:
         with path.open("a") as log:
             while not stop.wait(1 / per_second):
                 number += 1
-                log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} INFO shop.api request {number} done in {number % 97} ms\n")
+                log.write(
+                    f"{time.strftime('%Y-%m-%dT%H:%M:%S')} INFO shop.api request {number} done in {number % 97} ms\n"
+                )
                 log.flush()
 
     path.touch()
@@ -113,7 +127,13 @@ def wire(seconds: float = 20.0) -> list[Row]:
         time.sleep(5)
         still = len(terminal.raw) - before
     return [
-        Row("bytes to the terminal, 1 Hz, 5 log lines/s", f"{moving / 1024:.2f} KiB/s", "htop 2.4, btop 7.7 kB/s", "", "4 KiB/s"),
+        Row(
+            "bytes to the terminal, 1 Hz, 5 log lines/s",
+            f"{moving / 1024:.2f} KiB/s",
+            "htop 2.4, btop 7.7 kB/s",
+            "",
+            "4 KiB/s",
+        ),
         Row("bytes in 5 s when nothing changes (paused)", f"{still} B", "", "", "0 B"),
     ]
 
@@ -169,7 +189,15 @@ def latency(rounds: int = 15) -> list[Row]:
     for name in names:
         client.containers.get(name).start()
     median = statistics.median(taken)
-    return [Row("docker kill to its row changed", f"{median:.0f} ms (worst {max(taken):.0f})", "lazydocker 55, glances 1200 ms", "", "80 ms")]
+    return [
+        Row(
+            "docker kill to its row changed",
+            f"{median:.0f} ms (worst {max(taken):.0f})",
+            "lazydocker 55, glances 1200 ms",
+            "",
+            "80 ms",
+        )
+    ]
 
 
 def memory(lines: int = 360_000, seconds: float = 60.0) -> list[Row]:
@@ -186,7 +214,9 @@ def memory(lines: int = 360_000, seconds: float = 60.0) -> list[Row]:
             with log.open("a") as out:
                 for part in range(100):
                     for number in range(lines // 100):
-                        out.write(f"2026-11-22T03:12:00.{number % 1000:03d}Z INFO api request {part}-{number} done in {number % 97} ms\n")
+                        out.write(
+                            f"2026-11-22T03:12:00.{number % 1000:03d}Z INFO api request {part}-{number} done in {number % 97} ms\n"
+                        )
                     out.flush()
                     peak = max(peak, process.memory_info().rss)
                     half = process.memory_info().rss if part == 50 else half
@@ -201,7 +231,7 @@ def memory(lines: int = 360_000, seconds: float = 60.0) -> list[Row]:
 
 def rows(quick: bool) -> list[Row]:
     """All figures of the console. Needs a Docker engine."""
-    if not os.path.exists("/var/run/docker.sock"):
+    if not Path("/var/run/docker.sock").exists():
         return [Row("console with containers", "not measured", "no Docker engine here", "", "")]
     out: list[Row] = []
     with many(20):

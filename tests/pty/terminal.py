@@ -74,10 +74,7 @@ class Terminal:
     def send(self, *keys: str) -> None:
         """Type keys: names of `KEYS`, `ctrl+x`, or text as it is."""
         for key in keys:
-            if key.startswith("ctrl+"):
-                text = chr(ord(key[-1]) - 96)
-            else:
-                text = KEYS.get(key, key)
+            text = chr(ord(key[-1]) - 96) if key.startswith("ctrl+") else KEYS.get(key, key)
             os.write(self._master, text.encode())
 
     def lines(self) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Self
 
 import pytest
 from textual.app import App, ComposeResult
+from textual.events import MouseScrollDown, MouseScrollUp
 from textual.geometry import Region
 from textual.pilot import Pilot
 
@@ -399,3 +400,25 @@ async def test_the_screen_opens_lines_whole(hub: LogHub) -> None:
         assert "the end" in text and "INF info" in text
         await pilot.press("escape")
         assert isinstance(pilot.app.screen, LogsScreen)
+
+
+async def test_the_wheel_scrolls_and_a_click_selects(hub: LogHub) -> None:
+    async with opened(hub) as pilot:
+        view = view_of(pilot)
+        newest = shown(view)[-1]
+        await pilot._post_mouse_events([MouseScrollUp], view, offset=(5, 5))
+        assert shown(view)[-1] < newest and "paused" in rows(view)[0]
+        await pilot.click(view, offset=(5, 3))
+        assert view.selected[0].message == f"event {shown(view)[2]:05d}"
+        await pilot._post_mouse_events([MouseScrollDown], view, offset=(5, 5))
+        assert shown(view)[-1] == newest
+
+
+async def test_the_source_may_be_set_from_outside(hub: LogHub) -> None:
+    write(hub, 400, source="edge")
+    async with opened(hub) as pilot:
+        view = view_of(pilot)
+        view.source = "edge"
+        assert shown(view) == [400]
+        view.source = ""
+        assert shown(view)[-1] == 400 and len(shown(view)) == 23

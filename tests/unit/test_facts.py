@@ -119,6 +119,19 @@ def test_a_crash_loop_is_told_once() -> None:
     assert len(told) <= 6
 
 
+def test_what_a_later_event_may_swallow_is_told_a_little_later_and_once() -> None:
+    gone = event("app", "network disconnect", 2, "shop_back")
+
+    def at(later: float) -> Readings:
+        given = after(gone, replace(gone, at=gone.at + 0.004))
+        return replace(given, containers=replace(given.containers, taken_at=NOW + later))
+
+    stream = FactStream(CONFIG)
+    stream.step(WELL)
+    told = [kinds(stream.step(at(later))) for later in (0, 0.5, 1.5, 2.5)]
+    assert told == [[], [], ["container.disconnect"], []]
+
+
 def test_three_restarts_by_hand_are_no_crash_loop() -> None:
     acts = [
         each

@@ -150,10 +150,10 @@ def test_nothing_breaks_it(raw: str) -> None:
 
 
 def test_one_line_stays_cheap() -> None:
-    """15 microseconds is what is promised on an idle machine; this catches a pattern that explodes."""
+    """A pattern that explodes would take minutes here; what a line costs is measured in tests/bench."""
     for _, _, raw in samples():
         long = raw + " [" + "error warn info " * 4000
         reader = LineReader(now=lambda: NOW)
         began = time.process_time()
         reader.read(long)
-        assert time.process_time() - began < 0.05, raw
+        assert time.process_time() - began < 2.0, raw

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,3 +128,24 @@ def test_a_record_is_recognised_in_its_file(file: tuple[LogHub, FileRows]) -> No
     record = walk_back(rows, rows.start_of(5000), 1, LineFilter()).records[0]
     assert rows.holds(record)
     assert not rows.holds(hub.read_back("app", b"another line", rows.key(record)))
+
+
+def test_walking_while_lines_arrive_never_breaks() -> None:
+    hub = hub_with([])
+    rows = RingRows(hub)
+    going = threading.Event()
+
+    def write() -> None:
+        for number in range(20_000):
+            hub.buffer.append("app", b"INFO %d\n" % number, 1000.0)
+        going.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    while not going.is_set():
+        forth = walk_forth(rows, max(0, rows.end - 50), 100, LineFilter()).records
+        assert [record.seq for record in forth] == sorted(record.seq or 0 for record in forth)
+        walk_back(rows, rows.end, 100, LineFilter())
+    thread.join()
+    last = walk_forth(rows, 0, 20_000, LineFilter(), budget=30_000).records
+    assert [record.message for record in last] == [str(number) for number in range(20_000)]

@@ -487,6 +487,15 @@ def test_old_edited_refused_and_held_plans_do_not_start(shop: Setting) -> None:
     assert runs.ids(shop.data_dir) == []
 
 
+def test_what_cannot_be_recorded_is_not_done(shop: Setting) -> None:
+    (shop.data_dir / "runs").write_text("not a directory")
+    with pytest.raises(RefusedError, match="cannot be recorded"):
+        start(shop, shop.plan())
+    shop.data_dir = shop.data_dir / "runs"
+    with pytest.raises(RefusedError, match="cannot be recorded"):
+        start(shop, shop.plan())
+
+
 def test_a_second_run_is_refused_with_the_first_ones_holder(shop: Setting) -> None:
     from console.actions.facts import Holder
 

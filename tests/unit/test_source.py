@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from console.errors import SourceError, UsageError
+from console.watch.lane import QueueLane
 from console.watch.source import Lane, Reading, Supervisor
 
 ROOT = Path(__file__).parents[2]
@@ -380,3 +381,18 @@ def test_age_of_a_reading() -> None:
     assert Reading().age(10.0) is None
     assert Reading(1, 8.0).age(10.0) == 2.0
     assert Reading(1, 12.0).age(10.0) == 0.0  # a clock that was set back
+
+
+async def test_a_queue_lane_takes_callers_in_turn_and_survives_a_cancelled_one() -> None:
+    lane = QueueLane("queue")
+    release = threading.Event()
+    first = asyncio.create_task(lane.call(release.wait, 5))
+    second = asyncio.create_task(lane.call(lambda: "second"))
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert not second.done()
+    release.set()
+    assert await asyncio.wait_for(second, 5) == "second"
+    lane.close()

@@ -9,7 +9,7 @@ import pytest
 
 from console.checks.check import Suggestion
 from console.checks.judge import judge, main_suggestion
-from console.checks.topology import Topology, guess_role, topology
+from console.checks.topology import Topology, topology
 from console.config import Config, DockerConfig, RolesConfig
 from console.watch.containers import Container
 from console.watch.readings import Readings
@@ -98,20 +98,13 @@ def test_the_first_configured_service_of_a_role_is_the_one_that_is_meant() -> No
     assert stack(config=config).with_role("app") == ("app", "worker")
 
 
-@pytest.mark.parametrize(
-    ("service", "image", "role"),
-    [
-        ("db", "ghcr.io/acme/thing:1", "database"),
-        ("shop", "postgres:15", "database"),
-        ("cache", "x", "cache"),
-        ("front", "nginx:1.25@sha256:ab", "edge"),
-        ("web", "acme/shop", "app"),
-        ("redis-exporter", "oliver/redis_exporter", ""),
-        ("grafana", "grafana/grafana", ""),
-    ],
-)
-def test_roles_are_guessed_from_names_and_images(service: str, image: str, role: str) -> None:
-    assert guess_role(service, image) == role
+def test_without_configuration_roles_are_guessed_as_init_guesses_them() -> None:
+    db = container("db", image="postgres:15", ports=())
+    web = container("web", image="nginx:1.27", ports=("0.0.0.0:80->80/tcp",), depends_on=("api",))
+    made = stack(db, web, container("api", image="acme/api", ports=()), config=Config())
+    assert {made.roles[s] for s in ("db", "postgres")} == {"database"}
+    assert (made.roles["web"], made.roles["api"], made.roles["redis"]) == ("edge", "app", "cache")
+    assert "worker" not in made.roles
 
 
 def test_a_burst_alone_is_a_finding_with_its_line() -> None:

@@ -1,6 +1,6 @@
 """The tls probe: is the certificate trusted, for this name, and for how long still.
 
-A certificate that does not verify is fetched once more without verifying, so that an expired one can be named
+With `tls+insecure://HOST:PORT` only the end counts. A certificate that does not verify is fetched once more without verifying, so that an expired one can be named
 and its end told. Only the few fields that a person needs are read.
 """
 
@@ -18,6 +18,7 @@ from console.watch.probes.result import Answer
 from console.watch.reasons import reason
 from console.watch.web import no_authorities
 
+_UNVERIFIED = "tls+insecure://"  # a certificate of one's own making: only its end matters
 _MIN_DAYS = 14.0
 _DAY = 86400.0
 _COMMON_NAME = b"\x55\x04\x03"  # OID 2.5.4.3
@@ -35,11 +36,12 @@ class Certificate:
 async def probe_tls(
     config: ProbeConfig, target: str, resolver: Resolver, trust: ssl.SSLContext, now: float | None = None
 ) -> Answer:
-    host, port = split_host_port(target, 443)
+    unverified = target.startswith(_UNVERIFIED)
+    host, port = split_host_port(target.removeprefix(_UNVERIFIED), 443)
     least = _days(config.expect)
     refused = ""
     try:
-        raw = await _shown(host, port, config.timeout, resolver, trust)
+        raw = await _shown(host, port, config.timeout, resolver, no_authorities() if unverified else trust)
     except ssl.SSLCertVerificationError as error:
         refused = reason(error, config.timeout).removeprefix("TLS certificate ")
         raw = await _shown(host, port, config.timeout, resolver, no_authorities())
