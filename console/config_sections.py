@@ -299,7 +299,7 @@ def _engine_fault(text: str) -> str:
 
 
 def _address_fault(text: str) -> str:
-    found = re.fullmatch(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):(\d{1,5})", text)
+    found = re.fullmatch(r"(?:tls\+insecure://)?(?:\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):(\d{1,5})", text)
     return "" if found and 0 < int(found[1]) < 65536 else 'expected "host:port"'
 
 

@@ -128,6 +128,7 @@ class Plan:
     over_budget: bool  # refused for nothing else: a person may override it once, with a reason
     advice: tuple[str, ...]
     facts: tuple[Snapshot, ...]
+    failing: tuple[str, ...] = ()  # probes that failed when it was made
     compensation: tuple[Step, ...] = ()  # run when a step fails: puts back what was running
     created_at: float = 0.0
     expires_at: float = 0.0
@@ -170,6 +171,7 @@ class Plan:
         values["facts"] = tuple(Snapshot(**{**s, "networks": tuple(s["networks"])}) for s in data["facts"])
         values["targets"] = tuple(data["targets"])
         values["advice"] = tuple(data["advice"])
+        values["failing"] = tuple(data.get("failing", ()))
         return cls(**values)
 
     def digest(self) -> str:

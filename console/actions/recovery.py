@@ -62,6 +62,7 @@ def plan(level: int, service: str, facts: Facts, config: Config, *, unattended: 
         over_budget=spent is not None,
         advice=router.advice(facts, tuple(chosen)),
         facts=tuple(c.snapshot for c in containers),
+        failing=tuple(p.name for p in facts.probes if p.ok is False),
         compensation=compensation(containers) if level == 2 else (),
     ).sealed(facts.taken_at)
 

@@ -111,7 +111,7 @@ class Run:
         changed = self.plan.changes(tuple(c.snapshot for c in containers))
         if changed:
             raise StoppedError("cancelled", f"not started: {changed} since the plan was made; plan again")
-        self._watcher.before = await self._watcher.look(cap=self._pace.before)
+        await self._watcher.look_before()
         self._say(
             "started",
             plan=self.plan.plan_id,

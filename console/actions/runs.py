@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import time
@@ -21,7 +22,7 @@ from console.actions.facts import PastRun
 from console.actions.lock import holder
 from console.actions.runview import Observation, Request, RunView, StepView, Validation, fold
 from console.errors import UsageError
-from console.incident.disk import ensure_directory, make_directory, write_atomically
+from console.incident.disk import RealDisk, ensure_directory, make_directory, write_atomically
 from console.incident.events import Actor
 from console.incident.journal import Journal
 from console.incident.store import IncidentStore
@@ -43,11 +44,16 @@ def directory(data_dir: Path, run_id: str) -> Path:
 def create(data_dir: Path, plan: Plan, request: Request) -> Path:
     """Make the run's directory with its plan and request, durable when it returns. Raises OSError."""
     place = directory(data_dir, request.run_id)
+    if place.exists():
+        raise FileExistsError(errno.EEXIST, "a run of that name exists")
     ensure_directory(place.parent)
-    make_directory(place)  # never over another run
-    write_atomically(place / "plan.json", json.dumps(plan.to_json(), indent=1).encode())
-    write_atomically(place / "request.json", json.dumps(request.to_json(), indent=1).encode())
-    (place / "plan.json").chmod(0o440)
+    growing = place.with_name(f".{place.name}")  # seen by nobody until it is whole
+    make_directory(growing)
+    write_atomically(growing / "plan.json", json.dumps(plan.to_json(), indent=1).encode())
+    write_atomically(growing / "request.json", json.dumps(request.to_json(), indent=1).encode())
+    (growing / "plan.json").chmod(0o440)
+    growing.rename(place)
+    RealDisk().sync_directory(place.parent)
     return place
 
 
@@ -88,7 +94,7 @@ def journal(data_dir: Path, request: Request, actor: Actor) -> Journal:
 def ids(data_dir: Path) -> list[str]:
     """Every run's id, newest first."""
     with contextlib.suppress(OSError):
-        return sorted((e.name for e in os.scandir(data_dir / "runs") if e.is_dir()), reverse=True)
+        return sorted((e.name for e in os.scandir(data_dir / "runs") if e.is_dir() and e.name[:1] != "."), reverse=True)
     return []
 
 

@@ -43,6 +43,12 @@ class Look:
         return frozenset(p.name for p in self.probes if p.ok)
 
     @property
+    def failing(self) -> frozenset[str]:
+        """What is known not to be well; who has not answered yet is on neither side."""
+        ill = {c.name for c in self.containers if not c.well and not c.finished}
+        return frozenset(ill | {p.name for p in self.probes if p.ok is False})
+
+    @property
     def latency(self) -> float | None:
         """The slowest answer of the probes that answered, seconds."""
         return max((p.latency for p in self.probes if p.ok and p.latency is not None), default=None)
@@ -183,7 +189,7 @@ def compare(before: Look, after: Look) -> Comparison:
     if not after.reachable:
         return Comparison("worse", "the engine stopped answering") if before.reachable else Comparison("same", "")
     lost = sorted((before.well | before.answering) - (after.well | after.answering))
-    won = sorted((after.well | after.answering) - (before.well | before.answering))
+    won = sorted((after.well | after.answering) & before.failing)
     if lost:
         return Comparison("worse", f"lost: {', '.join(lost)}" + (f"; won: {', '.join(won)}" if won else ""))
     was, now = before.latency, after.latency

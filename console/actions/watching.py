@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 from console.actions import gather, inspecting
@@ -59,6 +60,13 @@ class Watcher:
             return Look(time.time(), self.containers, probes, reachable=False)
         return Look(time.time(), reading, probes, await self._disks(reading))
 
+    async def look_before(self) -> None:
+        """The look that later ones are compared with. It must not delay the cure, so who is slow stays unknown,
+        unless it failed already when the plan was made."""
+        look = await self.look(cap=self._pace.before)
+        known = tuple(replace(p, ok=False) if p.ok is None and p.name in self._plan.failing else p for p in look.probes)
+        self.before = replace(look, probes=known)
+
     async def _probe(self, cap: float | None) -> tuple[ProbeFacts, ...]:
         config = self._config
         asking = ProbeRound(config.probes, lambda p: place(p, self.containers, config), self._run_probe)
@@ -80,7 +88,7 @@ class Watcher:
         """Look until everything that must be well is, or the deadline passes. Raises StoppedError."""
         targets = frozenset(self._plan.targets)
         until = time.monotonic() + self._validation_deadline()
-        said: tuple[str, ...] | None = None
+        said: set[tuple[str, str]] | None = None
         while True:
             look = await self.look()
             found = findings(look, targets, self.before)
@@ -88,9 +96,10 @@ class Watcher:
             good = passed(found) and difference.verdict != "worse"
             over = good or time.monotonic() >= until or bool(self._conduct.interrupted())
             bad = tuple(f.summary for f in found if f.status in _BAD)
-            if over or bad != said:
+            kinds = {(f.check, f.subject) for f in found if f.status in _BAD}
+            if over or kinds != said:
                 self._record_validation(good if over else None, found, difference.verdict, difference.detail, bad)
-            said = bad
+            said = kinds
             if good:
                 self.well_at = look.at
                 self._starts = self._target_starts(look)
@@ -196,15 +205,17 @@ def portrait(look: Look) -> dict[str, Any]:
     return {
         "at": look.at,
         "well": sorted(look.well),
+        "ill": sorted(c.name for c in look.containers if not c.well and not c.finished),
         "probes": [{"name": p.name, "ok": p.ok, "detail": p.detail, "latency": p.latency} for p in look.probes],
     }
 
 
 def look_from(data: Any) -> Look:
-    """The look that `portrait` recorded: well containers come back as running ones."""
+    """The look that `portrait` recorded: containers come back as far as they were well or not."""
     if not isinstance(data, dict):
         return Look(0.0)
-    containers = tuple(ServiceContainer(n, n, n, "running") for n in data.get("well", ()))
+    states = {"well": "running", "ill": "dead"}
+    containers = tuple(ServiceContainer(n, n, n, state) for key, state in states.items() for n in data.get(key, ()))
     probes = tuple(
         ProbeFacts(str(p.get("name")), p.get("ok"), str(p.get("detail", "")), p.get("latency"))
         for p in data.get("probes", ())

@@ -18,6 +18,7 @@ from console.config import Config
 from console.watch.probes import ProbeResult
 from console.watch.readings import Readings
 
+LATELY = 20.0  # seconds: a trouble without a known beginning is compared with what was said since then
 LAG = 60.0  # seconds a cause may be noticed after its effect: health checks need retries x interval
 
 # Troubles of a service that others can suffer from, worst first.
@@ -79,7 +80,8 @@ class Case:
     def sign(self, kind: str, about: Iterable[Finding]) -> Sign | None:
         """A sentence of this kind that was said while one of these troubles lasted."""
         found = self.signs.get(kind)
-        return found if found is not None and any(found.explains(f.since) for f in about) else None
+        times = [self.now - LATELY if f.since is None else f.since for f in about]
+        return found if found is not None and any(found.explains(at) for at in times) else None
 
     def symptoms(self, cause: Finding) -> list[Finding]:
         return [f for f in self.findings if self.causes.get(f.key) == cause.key]

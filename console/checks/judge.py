@@ -12,13 +12,13 @@ from console.checks import logs, sentence
 from console.checks.cause import Case
 from console.checks.check import Finding, Status, Suggestion
 from console.checks.connectivity import probe_findings
-from console.checks.containers import STARTING_GRACE, container_findings
+from console.checks.containers import LOOP_DEATHS, STARTING_GRACE, container_findings
 from console.checks.performance import metric_findings
 from console.checks.sources import source_findings
 from console.checks.suggest import suggestions, suspect
 from console.checks.system import host_findings
 from console.checks.topology import Topology, topology
-from console.checks.wording import shorten, span
+from console.checks.wording import clock, shorten, span
 from console.config import Config
 from console.watch.readings import Readings
 
@@ -32,9 +32,13 @@ def judge(readings: Readings, config: Config, now: float) -> list[Finding]:
     findings = _look(readings, stack, config, now)
     if not findings:
         return []
-    findings = _excuse_starting(readings, stack, findings, now)
+    findings, starting = _excuse_starting(readings, stack, findings, now)
     heard = _heard(readings, now)
     case = causes.open_case(readings, stack, config, now, findings, logs.signs(heard))
+    if starting is not None:
+        for finding in findings:
+            if finding.check == "probes.starting":
+                case.blame(finding, starting)
     causes.join(case)
     ranked = sorted(
         (f for f in case.findings if f.key not in case.causes), key=lambda f: _impact(case, f), reverse=True
@@ -72,32 +76,45 @@ def _heard(readings: Readings, now: float) -> list[tuple[str, str, float]]:
     return heard + logs.recent_errors(readings.logs.value, now)
 
 
-def _excuse_starting(readings: Readings, stack: Topology, findings: list[Finding], now: float) -> list[Finding]:
-    """While a service on the way is starting for the first minutes, failing probes are no more than warnings."""
-    starting = set()
-    for label, replicas in stack.services.items():
-        first = replicas[0]
-        age = now - first.started_at if first.started_at is not None else None
-        if not first.running or first.deaths >= 2 or age is None:
-            continue
-        if (first.health == "starting" and age <= STARTING_GRACE) or (not first.health and age <= JUST_STARTED):
-            starting.add(label)
-    if not starting:
-        return findings
+def _excuse_starting(
+    readings: Readings, stack: Topology, findings: list[Finding], now: float
+) -> tuple[list[Finding], Finding | None]:
+    """While services on the way are starting, failing probes are warnings that follow from one: "app is starting"."""
+    starting = _starting(stack, now)
     probes = {p.name: p for p in (readings.probes.value.probes if readings.probes.value else ())}
-    excused = []
+    excused: list[Finding] = []
+    waited: set[str] = set()
     for finding in findings:
         probe = probes.get(finding.subject) if finding.check.startswith("probes.") else None
-        if probe is not None and finding.status is Status.FAIL:
+        if probe is not None and not probe.ok:
             owner = stack.owner(probe)
             way = {owner} | stack.reach.get(owner, frozenset()) if owner else set(stack.watched)
-            waiting = sorted(way & starting)
-            if waiting:
-                started = stack.services[waiting[0]][0].started_at or now
-                text = f"{waiting[0]} is starting ({span(now - started)}): {probe.name} {probe.detail}"
-                finding = replace(finding, status=Status.WARN, summary=text, check="probes.starting")
+            if way & starting.keys():
+                waited |= way & starting.keys()
+                finding = replace(finding, status=Status.WARN, check="probes.starting")
         excused.append(finding)
-    return excused
+    if not waited:
+        return findings, None
+    # What the others wait for: the one that itself needs none of the starting ones.
+    first = min(waited, key=lambda label: (len(stack.reach.get(label, frozenset()) & waited), starting[label], label))
+    others = sorted(waited - {first})
+    text = f"{first} is starting ({span(now - starting[first])})" + (f", so are {', '.join(others)}" if others else "")
+    evidence = tuple(f"{label} was started at {clock(starting[label], now)}" for label in sorted(waited))
+    found = Finding("containers.starting", "quick", Status.WARN, text, evidence, subject=first, since=starting[first])
+    return [f for f in excused if f.key != found.key] + [found], found
+
+
+def _starting(stack: Topology, now: float) -> dict[str, float]:
+    """Services that were started a moment ago and are not expected to answer yet -> when that was."""
+    starting = {}
+    for label, replicas in stack.services.items():
+        first = replicas[0]
+        if not first.running or first.started_at is None or first.deaths >= LOOP_DEATHS:
+            continue
+        grace = STARTING_GRACE if first.health == "starting" else JUST_STARTED if not first.health else 0.0
+        if now - first.started_at <= grace:
+            starting[label] = first.started_at
+    return starting
 
 
 def _impact(case: Case, finding: Finding) -> tuple[float, str]:

@@ -48,9 +48,9 @@ class Sign:
     text: str
     at: float
 
-    def explains(self, since: float | None) -> bool:
+    def explains(self, since: float) -> bool:
         """Whether it was (still) said after a trouble began: yesterday's reason is not today's."""
-        return since is None or self.at >= since - SLACK
+        return self.at >= since - SLACK
 
 
 def log_findings(stats: LogStats, config: Config, now: float) -> list[Finding]:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from console.checks.cause import Case, is_business
 from console.checks.check import Finding, Suggestion
+from console.checks.logs import recent_errors
 from console.checks.sentence import began, hangs, known_well
-from console.checks.wording import clock, span, status_code
+from console.checks.wording import clock, shorten, span, status_code
 from console.watch.containers import Container
 
 RECENT_CHANGE = 3600.0  # seconds: any change in the last hour is suspect number one
@@ -227,7 +228,18 @@ def _business(case: Case, cause: Finding) -> Suggestion:
         title = f"look for blocked sessions in {database}, then restart {app} once (level 1)"
         return Suggestion(title, why, _level1(case, app), 0.3)
     why = f"{app} looks well to its health check; if one restart does not help, roll back or repair the data"
+    why += _log_says(case, app, start)
     return Suggestion(f"restart {app} once (level 1)", why, _level1(case, app), 0.4)
+
+
+def _log_says(case: Case, label: str, start: float | None) -> str:
+    """The newest error line of a service since the trouble began, as the end of a sentence."""
+    said = [
+        text
+        for source, text, at in recent_errors(case.readings.logs.value, case.now)
+        if source == label and (start is None or at >= start - 10)
+    ]
+    return f"; its log says: {shorten(said[-1], 120)}" if said else ""
 
 
 def _outside(case: Case, cause: Finding) -> Suggestion:

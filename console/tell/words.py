@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +32,7 @@ def environment(*, html: bool) -> Environment:
     made.filters.update(when=when, clock=clock, span=span, size=size, lines=lines, plain=plain)
     if not html:
         made.filters["block"] = block
+        made.globals["blank"] = blank
     return made
 
 
@@ -68,6 +68,11 @@ def block(text: str) -> Raw:
     '    one\n    ```'
     """
     return Raw("\n".join("    " + line for line in str(text).splitlines() or [""]))
+
+
+def blank(what: str) -> Raw:
+    """A place that only people can fill, marked so that nobody takes it for filled."""
+    return Raw(f"> ✎ **To be written by the team:** {markdown(what)}")
 
 
 def when(stamp: str | None) -> str:
@@ -125,6 +130,3 @@ def plain(value: Any) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
-Filter = Callable[[Any], Any]

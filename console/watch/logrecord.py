@@ -53,7 +53,9 @@ class LogStats:
     warnings_per_minute: float
     estimated: bool
     dropped: int
-    last_errors: tuple[LogRecord, ...]  # error and critical, oldest first, at most 20, masked
+    last_errors: tuple[
+        LogRecord, ...
+    ]  # error and critical, oldest first, at most 5 of each source and 40 in all, masked
     newest: float | None  # unix seconds at which the newest line arrived
 
     @property

@@ -29,7 +29,8 @@ __all__ = ["LEVELS", "RANK", "InputStats", "LogHub", "LogRecord", "LogStats", "L
 
 _BUSY = 0.05  # seconds between polls of files while something arrives ...
 _IDLE = 0.1  # ... and while nothing does
-_LAST_ERRORS = 20
+_ERRORS_OF_EACH = 5
+_LAST_ERRORS = 40
 _CACHE = 4096  # records kept understood
 _PAST_WAIT = 0.5  # seconds that the past of inputs is held back, so that it can be put in order of time
 _LOOK_BACK_AFTER = 1.0  # seconds after which a backlog is searched for errors; the first frame comes first
@@ -68,7 +69,7 @@ class LogHub:
         self._of: dict[str, Input] = {}
         self._reader = RecordReader(self._zones, clock)
         self._records: OrderedDict[int, LogRecord] = OrderedDict()
-        self._errors: deque[tuple[str, bytes, float]] = deque(maxlen=_LAST_ERRORS)
+        self._errors: dict[str, deque[tuple[str, bytes, float]]] = {}
         self._shown_errors: tuple[LogRecord, ...] = ()
         self._errors_of: tuple[tuple[str, bytes, float], ...] = ()
         self._past: list[tuple[str, bytes, int | None]] = []
@@ -250,7 +251,9 @@ class LogHub:
             self._newest = self._clock()
 
     def _error(self, source: str, raw: bytes) -> None:
-        self._errors.append((source, raw[:4096], self._clock()))
+        # A few of each source: a flood of one must not hide the line of another that names the cause.
+        kept = self._errors.setdefault(source, deque(maxlen=_ERRORS_OF_EACH))
+        kept.append((source, raw[:4096], self._clock()))
 
     # -- what screens and checks ask
 
@@ -334,7 +337,8 @@ class LogHub:
         )
 
     def _last_errors(self) -> tuple[LogRecord, ...]:
-        errors = tuple(self._errors)
+        every = [error for kept in list(self._errors.values()) for error in list(kept)]
+        errors = tuple(sorted(every, key=lambda error: error[2])[-_LAST_ERRORS:])
         if errors != self._errors_of:
             self._errors_of = errors
             self._shown_errors = tuple(self._reader.read(source, raw, arrived=at) for source, raw, at in errors)

@@ -57,6 +57,8 @@ def test_from_the_fault_to_the_post_mortem(healthy_lab: Lab, tmp_path: Path, siz
     with Tmux(f"{sys.executable} -m console", cols=size[0], rows=size[1], env=env, cwd=tmp_path) as console:
         # It says what is wrong and what to do.
         console.wait_for(r"✖ app is hung", 45)
+        console.send("3")
+        console.wait_for(r"✖ webhook", 20)
 
         # Declared, with the evidence that was there before anybody asked.
         console.send("D")

@@ -334,6 +334,14 @@ def test_quiet_things_are_never_above_a_warning(name: str) -> None:
     assert all(f.status is not Status.FAIL for f in judge(QUIET[name], CONFIG, NOW))
 
 
+def test_a_starting_stack_is_one_warning() -> None:
+    findings = judge(QUIET["freshly started"], CONFIG, NOW)
+    [cause] = [f for f in findings if not f.cause]
+    assert cause.summary.startswith("postgres is starting (5 s), so are app, edge, redis")
+    assert cause.suggestions[0].action == "none"
+    assert len(cause.suggestions[0].symptoms) == 3
+
+
 def test_busy_and_well_suggests_no_restart() -> None:
     findings = judge(QUIET["busy"], CONFIG, NOW)
     assert findings

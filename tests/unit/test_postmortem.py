@@ -8,6 +8,7 @@ import shutil
 from functools import cache
 from html import unescape
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,8 @@ def fold_of(directory: Path) -> Any:
 
 
 def test_judgement_is_blank_and_marked(directory: Path) -> None:
+    assert render(directory, "md").count("\n> ✎ **To be written by the team:** ") >= 9
+    assert render(directory, "html").count('<p class="blank">') >= 9
     for format in ("md", "html"):
         text = words_of(directory, format)
         assert text.count("To be written by the team:") >= 9
@@ -198,6 +201,19 @@ def test_charts_have_axes_marks_and_words(directory: Path) -> None:
     assert "impact start" in html and "lowest 9 ms, highest 3 s, last " in html
     assert 'class="bad"' in html  # the outage is shaded
     assert len([a for _, a in read.tags if a.get("id")]) == len(ids - {None})  # unique
+
+
+def test_markdown_tables_are_whole(directory: Path) -> None:
+    """Every row of a table has as many cells as its head, and stands directly under it."""
+    rows = render(directory, "md").splitlines()
+    cells = [len(re.findall(r"(?<!\\)\|", row)) if row.startswith("|") else 0 for row in rows]
+    for above, below in pairwise(cells):
+        assert above == below or 0 in (above, below)
+    for number, row in enumerate(rows):
+        if row.startswith("|---"):
+            assert cells[number - 1] == cells[number]
+        if row.startswith("## "):
+            assert rows[number - 1] == "" and rows[number + 1] == ""
 
 
 def test_hostile_text_stays_text(directory: Path) -> None:

@@ -358,6 +358,12 @@ def test_what_was_lost_makes_it_worse_even_when_more_was_won() -> None:
     assert compare(look(well), replace(look(well), reachable=False)).verdict == "worse"
 
 
+def test_who_had_not_answered_yet_is_no_success_when_it_answers() -> None:
+    well = look(ProjectTwin())
+    hasty = replace(well, probes=tuple(replace(p, ok=None) for p in well.probes))
+    assert compare(hasty, well).verdict == "same"
+
+
 def test_slower_is_said_and_is_not_worse_by_itself() -> None:
     before = look(ProjectTwin())
     slow = replace(before, probes=tuple(replace(p, latency=2.0) for p in before.probes))

@@ -227,6 +227,37 @@ async def test_a_business_probe_that_still_fails_is_not_validated(shop: Setting)
     assert view.validation.ok is False
 
 
+async def test_a_failure_is_told_once_however_its_words_vary(shop: Setting) -> None:
+    class Chatty(ProjectTwin):
+        asked = 0
+
+        async def run_probe(self, probe: Any) -> Any:
+            self.asked += 1
+            return replace(await super().run_probe(probe), detail=f"500 in {self.asked} ms")
+
+    shop.twin = Chatty()
+    shop.twin.webhook_broken = True
+    await shop.go()
+    events = Journal(runs.directory(shop.data_dir, shop.run_id), ANA).events()
+    assert [e.data["ok"] for e in events if e.kind == "recovery.validation"] == [None, False]
+
+
+async def test_a_probe_that_failed_when_planned_need_not_be_waited_for_to_be_won(shop: Setting) -> None:
+    class Hanging(ProjectTwin):
+        async def run_probe(self, probe: Any) -> Any:
+            if "app" in self.hung:
+                await asyncio.sleep(5)  # longer than the look before waits
+            return await super().run_probe(probe)
+
+    shop.twin = Hanging()
+    shop.twin.hung.add("app")
+    view = await shop.go()
+    assert view.plan.failing == ("webhook", "edge", "app direct")
+    assert view.validation is not None
+    assert (view.outcome, view.validation.verdict) == ("ok", "better")
+    assert view.validation.detail.endswith("won: app direct, edge, webhook")
+
+
 # --- doubt -----------------------------------------------------------------------------------------------------------
 
 
@@ -529,6 +560,17 @@ def test_damaged_and_foreign_run_ids_are_plain_refusals(shop: Setting) -> None:
     (runs.directory(shop.data_dir, run_id) / "request.json").write_text("[]")
     with pytest.raises(UsageError, match="cannot be read"):
         runs.load(shop.data_dir, run_id)
+
+
+def test_a_run_is_seen_only_when_its_files_are_whole(shop: Setting) -> None:
+    (shop.data_dir / "runs" / ".20260101-000000-growing").mkdir(parents=True)
+    assert runs.ids(shop.data_dir) == []
+    assert runs.status(shop.data_dir) is None
+    plan = shop.plan()
+    run_id = shop.make(plan)
+    assert runs.ids(shop.data_dir) == [run_id]
+    with pytest.raises(FileExistsError):
+        runs.create(shop.data_dir, plan, Request(run_id, ANA, "x", 0.0))
 
 
 async def test_past_runs_are_what_budgets_and_expectations_rest_on(shop: Setting) -> None:

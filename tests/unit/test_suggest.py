@@ -107,6 +107,12 @@ def test_without_configuration_roles_are_guessed_as_init_guesses_them() -> None:
     assert "worker" not in made.roles
 
 
+def test_a_failing_business_probe_quotes_the_log_of_the_app() -> None:
+    given = readings((), (failing("webhook", "500 in 9 ms"),), logs=errors("app", "JSONDecodeError: line 1"))
+    assert said(given).why.endswith("its log says: JSONDecodeError: line 1")
+    assert "log says" not in said(readings((), (failing("webhook", "500 in 9 ms", 1),))).why
+
+
 def test_a_burst_alone_is_a_finding_with_its_line() -> None:
     top = judge(readings(logs=errors("app", "cannot parse order", per_minute=150.0)), CONFIG, NOW)[0]
     assert top.check == "logs.burst"
