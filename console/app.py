@@ -7,14 +7,17 @@ from `console.incident`.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual import work
 from textual.app import App, SystemCommand
@@ -22,28 +25,26 @@ from textual.screen import ModalScreen, Screen
 from textual.worker import WorkerFailed
 
 from console import commands
-from console.checks.check import Finding
-from console.checks.judge import judge
 from console.config import Config
 from console.errors import InvalidFileError, SevdeckError, UsageError
-from console.guide.desk import Desk
-from console.incident.events import Actor
-from console.incident.store import IncidentStore
-from console.incident.timers import overdue
-from console.watch.lane import QueueLane
 from console.watch.live import LiveSources
-from console.watch.readings import Readings
+from console.watch.readings import NAMES, Readings
 from console.watch.source import Reading, Supervisor
 from screens.base import ConsoleScreen
 from screens.dashboard import Dashboard
-from screens.seat import Seat
 from screens.themes import OWN_THEMES, THEMES, terminal_theme, theme_name
 from widgets.containers_pane import ContainersPane
+
+if TYPE_CHECKING:
+    from console.checks.check import Finding
+    from screens.seat import Seat
 
 _log = logging.getLogger(__name__)
 
 REFRESH_RATES = (1.0, 2.0, 5.0)  # seconds
-_JUDGE_EVERY = 0.25  # seconds at least between two judgements
+_JUDGE_EVERY = 1.0  # seconds at least between two judgements ...
+_JUDGE_AFTER = 0.1  # ... and from news to the judgement: readings come in twos and threes
+_FIRST_FRAME = 1.0  # seconds after which the rest is loaded though a source has not answered yet
 
 
 class Sevdeck(App[int]):
@@ -51,9 +52,6 @@ class Sevdeck(App[int]):
 
     TITLE = "sevdeck"
     COMMAND_PALETTE_BINDING = "ctrl+p"
-    CSS = """
-    Screen { layout: vertical; }
-    """
 
     def __init__(self, config: Config, data_dir: Path, live: LiveSources, theme: str, *, note: str = "") -> None:
         super().__init__(ansi_color=theme == "ansi-dark")
@@ -61,38 +59,43 @@ class Sevdeck(App[int]):
             self.register_theme(own)
         self.theme = theme
         self._config = config
+        self._data_dir = data_dir
         self._live = live
         self._note = note
         self._readings = Readings()
         self._findings: Sequence[Finding] | None = None
         self._judging = False
+        self._judged_at = 0.0  # monotonic
+        self._complete = False  # what the first frame does not need is loaded
+        self._completing = False
+        self._made_seat: Seat | None = None
         self._told: set[tuple[str, float]] = set()
         self._refresh_seconds = config.refresh
         self.failure: Exception | None = None
         self._supervisor = Supervisor(live.sources, self._published)
-        actor = Actor.current()
-        desk = Desk(IncidentStore(data_dir, actor), config, self._incident_changed)
-        self._seat = Seat(config, data_dir, actor, desk, QueueLane("engine"))
 
     # -- life
+
+    def get_default_screen(self) -> Screen[Any]:
+        return Dashboard(self._config.thresholds, self._live.hub)
 
     def on_mount(self) -> None:
         mapped, problems = commands.keymap(self._config.keys, str(self._config.path or "sevdeck.toml"))
         self.set_keymap(mapped)
         for name in (signal.SIGHUP, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(name, self.exit, 0)
-        self.push_screen(Dashboard(self._config.thresholds, self._live.hub))
         self._live.hub.start()
         if self._refresh_seconds != 1.0:
             self._supervisor.set_every(self._refresh_seconds)
         self.set_interval(1.0, self._tick)
         self.run_worker(self._supervisor.run(), group="watch")
-        self.run_worker(self._seat.desk.run(), group="desk")
+        self.set_timer(_FIRST_FRAME, self._load_rest)
         for text in [*(str(problem) for problem in problems), *([self._note] if self._note else [])]:
             self.notify(text, severity="warning", timeout=15, markup=False)
 
     async def on_unmount(self) -> None:
-        await self._seat.desk.drain()
+        if self._made_seat is not None:
+            await self._made_seat.desk.drain()
         await self._supervisor.close()
         self._live.hub.close()
 
@@ -115,20 +118,74 @@ class Sevdeck(App[int]):
             _log.error("the console failed", exc_info=error)
         self.exit(1)
 
+    # -- what the first frame does not need: judging and the record take as long to import as the frame to draw
+
+    def _load_rest(self) -> None:
+        """Import it in a thread, so that keys are heard meanwhile; then begin to judge and to follow the record."""
+        if not self._completing:
+            self._completing = True
+            gc.freeze()  # modules and widgets stay for good: no collection need look at them again
+            gc.enable()
+            loop = asyncio.get_running_loop()
+            threading.Thread(target=self._import_rest, args=(loop,), name="imports", daemon=True).start()
+
+    def _import_rest(self, loop: asyncio.AbstractEventLoop) -> None:
+        import console.checks.judge
+        import console.guide.desk
+        import console.incident.timers  # noqa: F401
+
+        with suppress(RuntimeError):  # the loop is closed: a person was quick to leave
+            # By message, because timers need the context of the application that a bare callback has not.
+            loop.call_soon_threadsafe(self.call_later, self._rest_loaded)
+
+    def _rest_loaded(self) -> None:
+        self._complete = True
+        self._seat  # noqa: B018
+        self._judge_soon()
+
+    @property
+    def _seat(self) -> Seat:
+        """What screens may use of the engine; made when it is first asked for."""
+        if self._made_seat is None:
+            from console.guide.desk import Desk
+            from console.incident.events import Actor
+            from console.incident.store import IncidentStore
+            from console.watch.lane import QueueLane
+            from screens.seat import Seat
+
+            actor = Actor.current()
+            desk = Desk(IncidentStore(self._data_dir, actor), self._config, self._incident_changed)
+            self._made_seat = Seat(self._config, self._data_dir, actor, desk, QueueLane("engine"))
+            for name in NAMES:
+                if getattr(self._readings, name).heard:
+                    desk.observe(name, self._readings)
+            self.run_worker(desk.run(), group="desk")
+        return self._made_seat
+
     # -- what is known goes to the screen in front
 
     def _published(self, name: str, reading: Reading[Any]) -> None:
         self._readings = self._readings.with_(name, reading)
         self._live.heard(name, reading)
         self._show()
-        self._seat.desk.observe(name, self._readings)
+        if self._made_seat is not None:
+            self._made_seat.desk.observe(name, self._readings)
+        if self._complete:
+            self._judge_soon()
+        elif self._readings.host.heard and self._readings.containers.heard:
+            self.call_after_refresh(self._load_rest)
+
+    def _judge_soon(self) -> None:
         if not self._judging:
             self._judging = True
-            # The first judgement waits for the sources that answer at once, so that it does not cry wolf.
-            self.set_timer(_JUDGE_EVERY, self._judge)
+            rest = self._judged_at + _JUDGE_EVERY - time.monotonic()
+            self.set_timer(max(_JUDGE_AFTER, rest), self._judge)
 
     def _judge(self) -> None:
+        from console.checks.judge import judge
+
         self._judging = False
+        self._judged_at = time.monotonic()
         self._findings = judge(self._readings, self._config, time.time())
         self._show()
 
@@ -140,8 +197,10 @@ class Sevdeck(App[int]):
         screen = self.screen
         if isinstance(screen, ConsoleScreen):
             screen.now = float(int(now))
-        incident = self._seat.desk.incident
+        incident = self._made_seat.desk.incident if self._made_seat is not None else None
         if incident is not None and incident.open:
+            from console.incident.timers import overdue
+
             self.run_worker(self._seat.desk.tick_by_evidence(self._findings or ()), group="evidence", exclusive=False)
             for timer in overdue(incident, now):
                 key = (timer.name, timer.due_at)
@@ -158,8 +217,9 @@ class Sevdeck(App[int]):
         if screen is not None:
             screen.readings = self._readings
             screen.findings = self._findings
-            screen.incident = self._seat.desk.incident
-            screen.unsaved = self._seat.desk.unsaved
+            if self._made_seat is not None:
+                screen.incident = self._made_seat.desk.incident
+                screen.unsaved = self._made_seat.desk.unsaved
 
     def on_screen_resume(self) -> None:
         self._show()
@@ -179,18 +239,18 @@ class Sevdeck(App[int]):
         """One screen over the dashboard at a time: Esc always leads back to it. An open question comes first."""
         if isinstance(self.screen, ModalScreen):
             return
-        while len(self.screen_stack) > 2:
+        while len(self.screen_stack) > 1:
             self.pop_screen()
         self.push_screen(screen)
         self.call_after_refresh(self._show)
 
     def do_app_back(self, subject: str = "") -> None:
-        if len(self.screen_stack) > 2:
+        if len(self.screen_stack) > 1:
             self.pop_screen()
             self._show()
 
     def do_app_dashboard(self, subject: str = "") -> None:
-        while len(self.screen_stack) > 2:
+        while len(self.screen_stack) > 1:
             self.pop_screen()
         self._show()
 
@@ -247,6 +307,8 @@ class Sevdeck(App[int]):
         at = REFRESH_RATES.index(self._refresh_seconds) if self._refresh_seconds in REFRESH_RATES else 0
         self._refresh_seconds = REFRESH_RATES[max(0, min(len(REFRESH_RATES) - 1, at + step))]
         self._supervisor.set_every(self._refresh_seconds)
+        if isinstance(self.screen, Dashboard):
+            self.screen.every = self._refresh_seconds
         self.notify(f"every {self._refresh_seconds:.0f} s", timeout=2, markup=False)
 
     def do_logs_open(self, subject: str = "") -> None:
@@ -305,7 +367,7 @@ class Sevdeck(App[int]):
                 )
 
 
-def run(config: Config, data_dir: Path, note: str = "") -> int:
+def run(config: Config, data_dir: Path, live: LiveSources, note: str = "") -> int:
     """Open the console on this terminal; returns the exit code."""
     if not sys.stderr.isatty():
         # Textual draws on standard error, so redirecting it would leave a blank screen.
@@ -317,7 +379,7 @@ def run(config: Config, data_dir: Path, note: str = "") -> int:
     if problems:
         raise InvalidFileError(problems)
     theme = theme_name(config.theme) if config.theme else terminal_theme(os.environ)
-    app = Sevdeck(config, data_dir, LiveSources(config), theme, note=note)
+    app = Sevdeck(config, data_dir, live, theme, note=note)
     code = app.run() or 0
     if app.failure is not None:
         raise app.failure

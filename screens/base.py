@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,12 +16,14 @@ from textual.message import Message
 from textual.reactive import var
 from textual.screen import Screen
 
-from console.checks.check import Finding
 from console.commands import footer, on_screen
-from console.incident.records import Incident
 from console.watch.readings import Readings
 from widgets.bars import FindingBar, KeyBar
 from widgets.incident_bar import IncidentBar
+
+if TYPE_CHECKING:
+    from console.checks.check import Finding
+    from console.incident.records import Incident
 
 
 def bindings(screen: str) -> list[BindingType]:

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container as Box
 from textual.reactive import var
 
-from console.config import Limits
-from console.watch.containers import ContainersReading
-from console.watch.host import HostReading
-from console.watch.logs import LogHub, LogStats
-from console.watch.metrics import MetricsReading
-from console.watch.probes import ProbesReading
-from console.watch.readings import Readings
 from console.watch.source import Reading
 from screens.base import ConsoleScreen, bindings
+from widgets.bars import KeyBar
 from widgets.business_pane import BusinessPane
 from widgets.containers_pane import ContainersPane
 from widgets.host_pane import HostPane
 from widgets.log_view import LogView
-from widgets.prompt import Prompt
+
+if TYPE_CHECKING:
+    from console.config import Limits
+    from console.watch.containers import ContainersReading
+    from console.watch.host import HostReading
+    from console.watch.logs import LogHub, LogStats
+    from console.watch.metrics import MetricsReading
+    from console.watch.probes import ProbesReading
+    from console.watch.readings import Readings
+    from widgets.prompt import Prompt
 
 PANES = ("host", "containers", "business", "logs")
 
@@ -34,13 +37,16 @@ class Dashboard(ConsoleScreen):
     NAME = "dashboard"
     BINDINGS: ClassVar[list[BindingType]] = bindings("dashboard")
     AUTO_FOCUS = "#containers"
-    CSS = """
+    # Not CSS: that of a default screen is never loaded.
+    DEFAULT_CSS = """
     Dashboard #grid { layout: grid; grid-size: 2; grid-columns: 5fr 6fr; grid-rows: 3fr 2fr; grid-gutter: 0 1; }
     Dashboard.-zoom #grid, Dashboard.-narrow #grid, Dashboard.-short #grid {
         layout: vertical;
     }
-    Dashboard.-zoom .pane, Dashboard.-narrow .pane, Dashboard.-short .pane { display: none; }
-    Dashboard.-zoom .pane.-front, Dashboard.-narrow .pane.-front, Dashboard.-short .pane.-front { display: block; }
+    Dashboard.-zoom #grid > *, Dashboard.-narrow #grid > *, Dashboard.-short #grid > * { display: none; }
+    Dashboard.-zoom #grid > .-front, Dashboard.-narrow #grid > .-front, Dashboard.-short #grid > .-front {
+        display: block;
+    }
     Dashboard #grid { height: 1fr; }
     Dashboard #filter { display: none; }
     Dashboard #filter.-open { display: block; }
@@ -52,24 +58,21 @@ class Dashboard(ConsoleScreen):
     metrics: var[Reading[MetricsReading]] = var(Reading())
     logs: var[Reading[LogStats]] = var(Reading())
     front: var[str] = var("containers")
+    every: var[float] = var(1.0)  # seconds between repaints of the log pane
 
     def __init__(self, thresholds: Mapping[str, Limits], hub: LogHub) -> None:
         super().__init__()
         self._thresholds = thresholds
+        self._filter: Prompt | None = None
         self._hub = hub
 
     def content(self) -> ComposeResult:
         with Box(id="grid"):
             yield HostPane(self._thresholds, id="host").data_bind(Dashboard.now, reading=Dashboard.host)
-            yield ContainersPane(id="containers").data_bind(Dashboard.now, reading=Dashboard.containers)
+            front = ContainersPane(id="containers", classes="-front")
+            yield front.data_bind(Dashboard.now, reading=Dashboard.containers)
             yield BusinessPane(id="business").data_bind(Dashboard.now, Dashboard.probes, reading=Dashboard.metrics)
             yield LogView(self._hub, compact=True, id="logs")
-        yield Prompt(self._filtered, placeholder="show only rows that contain …  Enter keeps, Esc clears", id="filter")
-
-    def on_mount(self) -> None:
-        for pane in PANES:
-            self.query_one(f"#{pane}").add_class("pane")
-        self._to_front(self.front)
 
     def watch_readings(self, readings: Readings) -> None:
         self.host = readings.host
@@ -83,6 +86,8 @@ class Dashboard(ConsoleScreen):
             self._to_front(self.focused.id)
 
     def _to_front(self, pane: str) -> None:
+        if pane == self.front:
+            return
         self.front = pane
         for name in PANES:
             self.query_one(f"#{name}").set_class(name == pane, "-front")
@@ -109,6 +114,16 @@ class Dashboard(ConsoleScreen):
     def do_pane_logs(self) -> None:
         self._go("logs")
 
+    def on_log_view_line_opened(self, message: LogView.LineOpened) -> None:
+        from screens.logs import LineScreen
+
+        message.stop()
+        self.app.push_screen(LineScreen(message.record))
+
+    def watch_every(self) -> None:
+        if self.is_mounted:
+            self.query_one(LogView).every = self.every
+
     def do_pane_zoom(self) -> None:
         self.toggle_class("-zoom")
 
@@ -118,16 +133,25 @@ class Dashboard(ConsoleScreen):
     def do_list_open(self) -> None:
         self.query_one(ContainersPane).open_selected()
 
-    def do_list_filter(self) -> None:
+    async def do_list_filter(self) -> None:
         self._go("containers")
-        box = self.query_one(Prompt)
+        box = self._filter or await self._make_filter()
         box.add_class("-open")
         box.value = self.query_one(ContainersPane).needle
         box.focus()
 
+    async def _make_filter(self) -> Prompt:
+        """Made when it is first asked for: the first frame is earlier without it."""
+        from widgets.prompt import Prompt
+
+        words = "show only rows that contain …  Enter keeps, Esc clears"
+        self._filter = Prompt(self._filtered, placeholder=words, id="filter")
+        await self.mount(self._filter, before=self.query_one(KeyBar))
+        return self._filter
+
     def do_app_back(self) -> None:
-        box = self.query_one(Prompt)
-        if box.has_class("-open"):
+        box = self._filter
+        if box is not None and box.has_class("-open"):
             box.value = ""
             self._close_filter()
         elif self.query_one(ContainersPane).needle:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from console.config import Config
-from console.guide.desk import Desk
-from console.incident.events import Actor
-from console.watch.lane import QueueLane
+if TYPE_CHECKING:
+    from console.config import Config
+    from console.guide.desk import Desk
+    from console.incident.events import Actor
+    from console.watch.lane import QueueLane
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.reactive import var
 
-from console.watch.metrics import MetricPoint, MetricsReading
-from console.watch.probes import ProbeResult, ProbesReading
 from console.watch.source import Fault, Reading
 from widgets.format import age_text, number_text, spark, time_text
 from widgets.lines import Line, Span, fit, line
 from widgets.marks import BAD, OK, UNKNOWN, mark, status_mark
 from widgets.pane import Pane, greyed, wrap
+
+if TYPE_CHECKING:
+    from console.watch.metrics import MetricPoint, MetricsReading
+    from console.watch.probes import ProbeResult, ProbesReading
 
 
 def probe_line(probe: ProbeResult, names: int, width: int, now: float) -> Line:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 from textual.reactive import var
 
-from console.watch.containers import Container, ContainersReading
 from console.watch.source import Reading
 from widgets.format import age_text, bytes_text, percent_text
 from widgets.lines import Line, Span, fit, line
 from widgets.marks import BAD, OK, UNKNOWN, WARN, mark
 from widgets.pane import Pane
+
+if TYPE_CHECKING:
+    from console.watch.containers import Container, ContainersReading
 
 SORTS = ("state", "name", "cpu", "memory")
 

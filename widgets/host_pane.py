@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from textual.reactive import var
 
-from console.config import Limits
-from console.watch.host import Disk, HostReading
 from console.watch.source import Reading
 from widgets.format import age_text, bytes_text, percent_text, rate_text, spark
 from widgets.lines import Line, Span, fit, line
 from widgets.pane import Pane
+
+if TYPE_CHECKING:
+    from console.config import Limits
+    from console.watch.host import Disk, HostReading
 
 _SPARK = 8
 

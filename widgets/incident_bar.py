@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.reactive import var
 
-from console.incident.records import Incident
-from console.incident.timers import next_update, overdue
 from widgets.bars import Bar
 from widgets.format import clock_text, countdown_text, time_text
 from widgets.lines import Line, Span, between, crop, line, width_of
+
+if TYPE_CHECKING:
+    from console.incident.records import Incident
 
 _TONE = {1: "bad", 2: "bad", 3: "warn", 4: "dim"}
 
@@ -23,6 +25,8 @@ def incident_line(incident: Incident | None, now: float, unsaved: str, width: in
             line(Span("sevdeck ", "dim")),
             width,
         )
+    from console.incident.timers import next_update, overdue
+
     tone = _TONE[incident.severity]
     head: list[str | Span] = [
         Span(f"{'DRILL ' if incident.drill else ''}SEV-{incident.severity}", tone),

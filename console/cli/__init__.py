@@ -94,9 +94,16 @@ def _open_console(call: Call) -> int:
         )
     config, records = call.config, call.records
     call.open_log()
+    import gc
+
+    from console.watch.live import LiveSources
+
+    # Collections while modules load find nothing; the console turns them on again after its first frame.
+    gc.disable()
+    live = LiveSources(config, begin=True)
     from console.app import run
 
-    return run(config, records.path, records.note)
+    return run(config, records.path, live, records.note)
 
 
 def _parser(words: list[str]) -> ArgumentParser:

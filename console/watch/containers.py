@@ -66,6 +66,10 @@ class ContainersSource:
         self._shown: dict[str, tuple[Container, Figures, int, Container]] = {}  # parts, and what they make
         self._next_look: float | None = None  # monotonic time
 
+    def begin(self) -> None:
+        """Start the first look before there is an event loop; `read` answers it."""
+        self._lane.begin(self._look)
+
     async def read(self) -> ContainersReading:
         """All containers now. Raises SourceError with what is wrong with the engine."""
         self._loop = asyncio.get_running_loop()

@@ -78,6 +78,10 @@ class HostSource:
         self._table = b""
         self._mounts: tuple[Mount, ...] = ()
 
+    def begin(self) -> None:
+        """Start the first look before there is an event loop."""
+        self._lane.begin(self._look)
+
     async def read(self) -> HostReading:
         reading = await self._lane.call(self._look, deadline=self.deadline)
         remote = [mount for mount in self._mounts if mount.remote]

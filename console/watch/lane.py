@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import queue
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from console.errors import SourceError
@@ -28,12 +30,38 @@ class Lane:
         self._thread: threading.Thread | None = None
         self._busy_since: float | None = None
         self._closed = False
+        self._early: tuple[Callable[..., Any], concurrent.futures.Future[Any]] | None = None
 
     @property
     def stuck_for(self) -> float | None:
         """Seconds the present call has been running; None when the lane is free."""
         since = self._busy_since
         return None if since is None else time.monotonic() - since
+
+    def begin(self, fn: Callable[[], Any]) -> None:
+        """Start the first call before there is an event loop; the next `call` of the same `fn` gets its answer."""
+        answer: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        answer.set_running_or_notify_cancel()
+        self._early = (fn, answer)
+        self._busy_since = time.monotonic()
+        self._start(lambda: self._run_early(fn, answer))
+
+    def _run_early(self, fn: Callable[[], Any], answer: concurrent.futures.Future[Any]) -> None:
+        deliver: Callable[[], None]
+        try:
+            result = fn()
+        except BaseException as error:  # whatever it is, it belongs to the caller
+            deliver = partial(answer.set_exception, error)
+        else:
+            deliver = partial(answer.set_result, result)
+        self._busy_since = None
+        deliver()
+
+    def _start(self, job: Callable[[], None]) -> None:
+        self._jobs.put(job)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name=f"lane-{self.name}", daemon=True)
+            self._thread.start()
 
     async def call(self, fn: Callable[..., T], *args: Any, deadline: float | None = None) -> T:
         """The result of `fn(*args)`, run in the lane's thread; what it raises is raised here.
@@ -44,16 +72,18 @@ class Lane:
         """
         if self._closed:
             raise SourceError(f"{self.name} is closed")
-        stuck = self.stuck_for
-        if stuck is not None:
-            raise SourceError(f"still waiting for the previous call ({stuck:.0f} s)")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._busy_since = time.monotonic()
-        self._jobs.put(lambda: self._run(fn, args, loop, future))
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name=f"lane-{self.name}", daemon=True)
-            self._thread.start()
+        future: asyncio.Future[T]
+        early, self._early = self._early, None
+        if early is not None and early[0] == fn:
+            future = asyncio.wrap_future(early[1])
+        else:
+            stuck = self.stuck_for
+            if stuck is not None:
+                raise SourceError(f"still waiting for the previous call ({stuck:.0f} s)")
+            loop = asyncio.get_running_loop()
+            future = loop.create_future()
+            self._busy_since = time.monotonic()
+            self._start(lambda: self._run(fn, args, loop, future))
         if deadline is None:
             return await future
         try:

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from console.config import Config
-from console.watch.containers import ContainersSource
-from console.watch.host import HostSource
-from console.watch.logs import LogHub, LogsSource
-from console.watch.metrics import HubLines, MetricsSource
-from console.watch.probes import ProbesSource
-from console.watch.source import Reading, Source
+
+if TYPE_CHECKING:
+    from console.watch.source import Reading, Source
 
 
 class LiveSources:
-    """All sources, unread. `containers` and `hub` are named because screens ask them for details."""
+    """All sources, unread. `containers` and `hub` are named because screens ask them for details.
 
-    def __init__(self, config: Config) -> None:
+    `begin` starts the first look at containers and host at once, in their threads, before there is an event loop.
+    """
+
+    def __init__(self, config: Config, *, begin: bool = False) -> None:
+        # Containers and host take longest to answer: what asks them is imported and begun before the rest.
+        from console.watch.containers import ContainersSource
+
         self._project = config.docker.project
-        self.hub = LogHub(config.logs, config.docker)
         self.containers = ContainersSource(config.docker)
+        if begin:
+            self.containers.begin()
+        from console.watch.host import HostSource
+
+        host = HostSource()
+        if begin:
+            host.begin()
+        from console.watch.logs import LogHub, LogsSource
+        from console.watch.metrics import HubLines, MetricsSource
+        from console.watch.probes import ProbesSource
+
+        self.hub = LogHub(config.logs, config.docker)
         self.sources: tuple[Source[Any], ...] = (
-            HostSource(),
+            host,
             self.containers,
             ProbesSource(config.probes),
             MetricsSource(config.metrics, config.database, HubLines(self.hub)),

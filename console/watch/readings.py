@@ -6,14 +6,16 @@ Checks judge it and screens show it; it holds no history (`console.watch.recorde
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from console.watch.containers import ContainersReading
-from console.watch.host import HostReading
-from console.watch.logrecord import LogStats
-from console.watch.metrics import MetricsReading
-from console.watch.probes import ProbesReading
 from console.watch.source import Reading
+
+if TYPE_CHECKING:
+    from console.watch.containers import ContainersReading
+    from console.watch.host import HostReading
+    from console.watch.logrecord import LogStats
+    from console.watch.metrics import MetricsReading
+    from console.watch.probes import ProbesReading
 
 _NEVER: Reading[Any] = Reading()
 

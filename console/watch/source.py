@@ -57,6 +57,11 @@ class Reading(Generic[T]):
     taken_at: float | None = None  # unix seconds
     fault: Fault | None = None
 
+    @property
+    def heard(self) -> bool:
+        """Whether the source has answered or failed at all."""
+        return self.taken_at is not None or self.fault is not None
+
     def age(self, now: float) -> float | None:
         """Seconds since the value was taken; None when there never was one."""
         return None if self.taken_at is None else max(0.0, now - self.taken_at)

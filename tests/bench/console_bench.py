@@ -6,7 +6,6 @@ Every figure is printed beside a yardstick of the same run, because machines are
 from __future__ import annotations
 
 import contextlib
-import os
 import statistics
 import subprocess
 import sys
