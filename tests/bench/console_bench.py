@@ -13,7 +13,7 @@ import tempfile
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -168,12 +168,17 @@ def cpu(containers: int, must: str, seconds: float = 60.0) -> list[Row]:
     return [Row(f"cpu of sevdeck + what it costs dockerd, {containers} containers", f"{share:.1f} %", note, "", must)]
 
 
+def _more_exits_than(before: int) -> Callable[[str], bool]:
+    return lambda text: text.count("exited 137") > before
+
+
 def latency(rounds: int = 15) -> list[Row]:
     """Milliseconds from `docker kill` to the container's row changed on the screen."""
     import docker
 
     client = docker.from_env()
-    names = [c.name for c in client.containers.list(filters={"label": "com.docker.compose.project=many"})][:rounds]
+    found = client.containers.list(filters={"label": "com.docker.compose.project=many"})
+    names = [str(c.name) for c in found][:rounds]
     taken = []
     with console() as terminal:
         terminal.wait_until(ready, "a full frame")
@@ -183,7 +188,7 @@ def latency(rounds: int = 15) -> list[Row]:
             before = terminal.text().count("exited 137")
             began = time.monotonic()
             client.api.kill(name)
-            terminal.wait_until(lambda text, n=before: text.count("exited 137") > n, f"{service} exited")
+            terminal.wait_until(_more_exits_than(before), f"{service} exited")
             taken.append(1000 * (time.monotonic() - began))
     for name in names:
         client.containers.get(name).start()
