@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import os
 import signal
 import sys
@@ -295,6 +296,7 @@ class Sevdeck(App[int]):
             self._supervisor.resume()
         else:
             self._supervisor.pause()
+        self._pace_logs()
         self.notify("paused: space goes on" if self._supervisor.paused else "live again", timeout=3, markup=False)
 
     def do_watch_slower(self, subject: str = "") -> None:
@@ -307,9 +309,14 @@ class Sevdeck(App[int]):
         at = REFRESH_RATES.index(self._refresh_seconds) if self._refresh_seconds in REFRESH_RATES else 0
         self._refresh_seconds = REFRESH_RATES[max(0, min(len(REFRESH_RATES) - 1, at + step))]
         self._supervisor.set_every(self._refresh_seconds)
-        if isinstance(self.screen, Dashboard):
-            self.screen.every = self._refresh_seconds
+        self._pace_logs()
         self.notify(f"every {self._refresh_seconds:.0f} s", timeout=2, markup=False)
+
+    def _pace_logs(self) -> None:
+        """The log pane of the dashboard keeps the rhythm of the others; paused, it stands still."""
+        dashboard = self.screen_stack[0]
+        if isinstance(dashboard, Dashboard):
+            dashboard.every = math.inf if self._supervisor.paused else self._refresh_seconds
 
     def do_logs_open(self, subject: str = "") -> None:
         from screens.logs import LogsScreen

@@ -1,0 +1,175 @@
+"""The burning world: a full disk, an ssh connection that drops, an editor over the console."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.pty.terminal import Terminal
+from tests.pty.test_console import CONSOLE, ROOT, declare, env, events, open_console
+
+__all__ = ["env"]  # the fixture
+
+
+def without(reason: str) -> None:
+    """Skip, or fail where the real thing is required."""
+    if os.environ.get("SEVDECK_REQUIRE_ENGINE") == "1":
+        pytest.fail(f"this test is required here, but {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]).returncode:
+        without("mounting a small tmpfs needs root")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def fill(place: Path) -> None:
+    hog = os.open(place / "hog", os.O_WRONLY | os.O_CREAT)
+    try:
+        while os.write(hog, b"x" * 4096):
+            pass
+    except OSError:
+        pass  # full: that is what was wanted
+    finally:
+        os.close(hog)
+
+
+def test_a_full_disk_opens_the_console_and_is_told(env: dict[str, str], small_disk: Path) -> None:
+    env["SEVDECK_DATA_DIR"] = str(small_disk / "data")
+    fill(small_disk)
+    with open_console(env) as terminal:
+        terminal.wait_for(r"cpu .* load")
+        terminal.send("D")
+        terminal.wait_for("Declare an incident")
+        terminal.send("Disk is full", "enter")
+        terminal.wait_for(r"Declare SEV-\d")
+        terminal.send("D")
+        terminal.wait_for("(?i)no space|disk is full|full")
+        assert terminal.process.poll() is None
+
+
+def test_an_entry_written_before_the_disk_filled_up_and_one_after_it(env: dict[str, str], small_disk: Path) -> None:
+    env["SEVDECK_DATA_DIR"] = str(small_disk / "data")
+    with open_console(env) as terminal:
+        terminal.wait_for(r"cpu .* load")
+        declare(terminal, "Disk fills up")
+        terminal.wait_for("── Checklist")
+        fill(small_disk)
+        # The journal holds a reserve, so that the record goes on.
+        terminal.send("n")
+        terminal.wait_for("what you saw, did, or think")
+        terminal.send("written on a full disk", "enter")
+        terminal.wait_for("root written on a full disk")
+    notes = [e for e in events(env) if e["k"] == "note"]
+    assert [n["d"]["text"] for n in notes] == ["written on a full disk"]  # type: ignore[index]
+
+
+@pytest.fixture
+def sshd(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """A real sshd on loopback with a key of its own: (port, private key)."""
+    program = shutil.which("sshd") or "/usr/sbin/sshd"
+    if not Path(program).exists() or not shutil.which("ssh"):
+        without("openssh is missing")
+    Path("/run/sshd").mkdir(exist_ok=True)
+    for name in ("host", "me"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)], check=True)
+    (tmp_path / "authorized").write_text((tmp_path / "me.pub").read_text())
+    port = 20000 + os.getpid() % 20000
+    config = tmp_path / "sshd_config"
+    config.write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {tmp_path}/host\nAuthorizedKeysFile {tmp_path}/authorized\n"
+        "StrictModes no\nUsePAM no\nPermitRootLogin yes\nPidFile none\nPasswordAuthentication no\n"
+    )
+    server = subprocess.Popen([program, "-D", "-e", "-f", str(config)], stderr=subprocess.PIPE, text=True)
+    assert server.stderr is not None
+    for line in server.stderr:
+        if "Server listening" in line:
+            break
+    drain = threading.Thread(target=server.stderr.read, daemon=True)
+    drain.start()
+    yield port, tmp_path / "me"
+    server.terminate()
+    server.wait(5)
+    drain.join(5)
+    server.stderr.close()
+
+
+def test_a_dropped_ssh_connection_ends_the_console_and_loses_nothing(
+    env: dict[str, str], sshd: tuple[int, Path], tmp_path: Path
+) -> None:
+    port, key = sshd
+    marker = f"SEVDECK_TEST_MARK={tmp_path.name}"
+    settings = " ".join(f"{name}='{value}'" for name, value in {**env, "TERM": "xterm-256color"}.items())
+    ssh = [
+        "ssh", "-tt", "-F", "none", "-p", str(port), "-i", str(key), "-o", "StrictHostKeyChecking=no",
+        "-o", f"UserKnownHostsFile={tmp_path}/known", "-o", "LogLevel=ERROR", "127.0.0.1",
+        f"env {marker} {settings} {sys.executable} -m console",
+    ]  # fmt: skip
+    with Terminal(ssh, env={**env, "HOME": str(tmp_path)}) as terminal:
+        terminal.wait_for(r"cpu .* load", 30)
+        declare(terminal, "Declared over ssh")
+        console = next(
+            p for p in psutil.process_iter(["environ"]) if (p.info["environ"] or {}).get("SEVDECK_TEST_MARK") == tmp_path.name
+            and p.name().startswith("python")
+        )  # fmt: skip
+        session = next(p for p in console.parents() if p.name().startswith("sshd"))
+        session.kill()
+        console.wait(5)
+    declared = [e for e in events(env) if e["k"] == "declared"]
+    assert [e["d"]["title"] for e in declared] == ["Declared over ssh"]  # type: ignore[index]
+    assert [e["by"]["ssh"] for e in declared] == ["127.0.0.1"]  # type: ignore[index]
+
+
+def test_the_editor_opens_the_export_and_the_console_comes_back(env: dict[str, str], tmp_path: Path) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\necho "EDITING $1"\ncp "$1" "$1.seen"\nread line\n')
+    editor.chmod(0o755)
+    with open_console({**env, "EDITOR": str(editor)}) as terminal:
+        terminal.wait_for(r"cpu .* load")
+        declare(terminal, "Something to write about")
+        terminal.wait_for("── Checklist")
+        terminal.send("ctrl+e")
+        terminal.wait_for("EDITING", 20)
+        terminal.send("enter")
+        terminal.wait_for("── Checklist")
+    (seen,) = tmp_path.glob("*.seen")
+    assert "Something to write about" in seen.read_text()
+
+
+def test_a_command_of_another_console_is_seen_and_the_record_verifies(env: dict[str, str]) -> None:
+    """What a script writes while the console is open stands in its timeline, and the chains are whole."""
+    environment = {**os.environ, **env, "PYTHONPATH": str(ROOT)}
+    with open_console(env) as terminal:
+        terminal.wait_for(r"cpu .* load")
+        declare(terminal, "Two writers")
+        terminal.wait_for("── Checklist")
+        began = time.monotonic()
+        subprocess.run(
+            [*CONSOLE, "incident", "note", "current", "from a script"], env=environment, check=True, timeout=30
+        )
+        terminal.wait_for("from a script", 5)
+        assert time.monotonic() - began < 8
+    done = subprocess.run(
+        [*CONSOLE, "incident", "verify", "current", "--json"],
+        env=environment,
+        check=True,
+        timeout=30,
+        capture_output=True,
+    )
+    assert json.loads(done.stdout)["ok"] is True
