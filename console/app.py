@@ -202,7 +202,7 @@ class Sevdeck(App[int]):
         if incident is not None and incident.open:
             from console.incident.timers import overdue
 
-            self.run_worker(self._seat.desk.tick_by_evidence(self._findings or ()), group="evidence", exclusive=False)
+            self.run_worker(self._seat.desk.tick_by_evidence(self._findings), group="evidence", exclusive=False)
             for timer in overdue(incident, now):
                 key = (timer.name, timer.due_at)
                 if key not in self._told and not timer.name.startswith("step:"):

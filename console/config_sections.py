@@ -287,7 +287,7 @@ def _order(table: Table, warn: float | None, crit: float | None, direction: str)
 
 
 def _url_fault(text: str) -> str:
-    if not text or text.startswith(("env:", "file:")) or re.fullmatch(r"https?://[^\s/]+\S*", text):
+    if not text or text.startswith(("env:", "file:")) or re.fullmatch(r"https?(?:\+insecure)?://[^\s/]+\S*", text):
         return ""
     return "expected a URL that begins with http:// or https://"
 
@@ -304,8 +304,10 @@ def _address_fault(text: str) -> str:
 
 
 def _expect_fault(kind: str, text: str) -> str:
-    if kind == "http" and not re.fullmatch(r"(?:(?:[1-5]\d\d|[1-5]xx)(?:\s+body:.+)?|body:.+)?", text, re.DOTALL):
-        return 'expected "200", "2xx", "body:TEXT" or "200 body:TEXT"'
+    if kind == "http" and not re.fullmatch(
+        r"(?:(?:[1-5]\d\d|[1-5]xx)(?:,\s*(?:[1-5]\d\d|[1-5]xx))*(?:\s+body:.+)?|body:.+)?", text, re.DOTALL
+    ):
+        return 'expected "200", "2xx", "200,204", "body:TEXT" or "200 body:TEXT"'
     if kind == "tls" and text and not text.isdigit():
         return 'expected the days a certificate must still be valid, such as "14"'
     if kind == "command" and text and not text.isdigit():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 PANES = ("host", "containers", "business", "logs")
 
 
+def same(one: Reading[Any], other: Reading[Any]) -> bool:
+    """Whether two readings say the same, taken at whatever time."""
+    return one.value == other.value and one.fault == other.fault and one.heard == other.heard
+
+
 class Dashboard(ConsoleScreen):
     """The first screen."""
 
@@ -56,7 +61,7 @@ class Dashboard(ConsoleScreen):
     containers: var[Reading[ContainersReading]] = var(Reading())
     probes: var[Reading[ProbesReading]] = var(Reading())
     metrics: var[Reading[MetricsReading]] = var(Reading())
-    logs: var[Reading[LogStats]] = var(Reading())
+    logs: var[LogStats | None] = var(None)
     front: var[str] = var("containers")
     every: var[float] = var(1.0)  # seconds between repaints of the log pane
 
@@ -72,14 +77,18 @@ class Dashboard(ConsoleScreen):
             front = ContainersPane(id="containers", classes="-front")
             yield front.data_bind(Dashboard.now, reading=Dashboard.containers)
             yield BusinessPane(id="business").data_bind(Dashboard.now, Dashboard.probes, reading=Dashboard.metrics)
-            yield LogView(self._hub, compact=True, id="logs")
+            yield LogView(self._hub, compact=True, id="logs").data_bind(Dashboard.every, stats=Dashboard.logs)
 
     def watch_readings(self, readings: Readings) -> None:
         self.host = readings.host
-        self.containers = readings.containers
-        self.probes = readings.probes
-        self.metrics = readings.metrics
-        self.logs = readings.logs
+        # What says the same as before costs no redraw; the panes show no time of reading.
+        if not same(readings.containers, self.containers):
+            self.containers = readings.containers
+        if not same(readings.probes, self.probes):
+            self.probes = readings.probes
+        if not same(readings.metrics, self.metrics):
+            self.metrics = readings.metrics
+        self.logs = readings.logs.value
 
     def on_descendant_focus(self) -> None:
         if self.focused is not None and self.focused.id in PANES:
@@ -119,10 +128,6 @@ class Dashboard(ConsoleScreen):
 
         message.stop()
         self.app.push_screen(LineScreen(message.record))
-
-    def watch_every(self) -> None:
-        if self.is_mounted:
-            self.query_one(LogView).every = self.every
 
     def do_pane_zoom(self) -> None:
         self.toggle_class("-zoom")

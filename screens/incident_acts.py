@@ -193,13 +193,11 @@ class IncidentActs(ConsoleScreen):
         except SevdeckError as error:
             self.refused(error)
             return
-        head = await self.seat.desk.head()
         match chosen:
             case "resolved" | "closed":
-                await self.write(chosen, {"text": reason, "head": head})
-                self.notify(
-                    f"{incident.id} {chosen}. Record head {head}: keep it with your notes.", timeout=10, markup=False
-                )
+                if await self.write(chosen, {"text": reason, "head": await self.seat.desk.head()}):
+                    words = f"`sevdeck incident verify {incident.id}` prints the record's head: keep it with your notes"
+                    self.notify(f"{incident.id} {chosen}. {words}", timeout=10, markup=False)
             case "reopened":
                 await self.write("reopened", {"reason": reason})
             case _:

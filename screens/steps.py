@@ -7,8 +7,9 @@ from collections.abc import Callable
 from textual import work
 
 from console.errors import RefusedError, SevdeckError
-from console.guide.bindings import bind, preview
+from console.guide.bindings import Bindings, bind, preview
 from console.guide.execution import run_blocking
+from console.guide.loader import PLACEHOLDER
 from console.guide.run import PlaybookRun
 from console.guide.schema import Step
 from console.incident.levels import LEVELS
@@ -127,7 +128,7 @@ class StepActs(ConsoleScreen):
         if found[1].type == "decision":
             await self._decide(run, id)
             return
-        known = self.seat.desk.evidence(self.findings or ())
+        known = self.seat.desk.evidence(self.findings)
         refusal = await self.try_step(lambda: run.tick(id, evidence=known), advance=True)
         if refusal and "evidence" in refusal:
             reason = await self.app.push_screen_wait(Ask("Why is it done all the same?", refusal))
@@ -213,7 +214,10 @@ class StepActs(ConsoleScreen):
             await self.app.push_screen_wait(Read(step_lines(step, state, "Esc opens the recovery screen", 96)))
             self.post_message(self.Asked("recovery.open"))
             return
-        bindings = bind(run.playbook, self.seat.desk.host())
+        given = await self._ask_given(run, step)
+        if given is None:
+            return
+        bindings = bind(run.playbook, self.seat.desk.host(), given)
         command = preview(step, bindings)
         lines = step_lines(step, state, command, min(94, self.size.width - 8))
         if not step.executes or state.settled or state.state in {"running", "unknown"}:
@@ -227,10 +231,23 @@ class StepActs(ConsoleScreen):
             return
         if await self.app.push_screen_wait(Confirm(lines, word=word, key="" if word else "r")) is None:
             return
-        await self._execute(run, step, word)
+        await self._execute(run, step, bindings, word)
 
-    async def _execute(self, run: PlaybookRun, step: Step, word: str) -> None:
-        bindings = bind(run.playbook, self.seat.desk.host())
+    async def _ask_given(self, run: PlaybookRun, step: Step) -> dict[str, str] | None:
+        """Values that only a person knows, for the step's placeholders; None when they are not given."""
+        given: dict[str, str] = {}
+        wanted = set(PLACEHOLDER.findall(" ".join(step.run.argv))) if step.run is not None else set()
+        for name in sorted(wanted):
+            var = run.playbook.vars.get(name)
+            if var is None or var.source != "given":
+                continue
+            value = await self.app.push_screen_wait(Ask(f"{name}?", f"must match {var.pattern}", var.default))
+            if value is None:
+                return None
+            given[name] = value
+        return given
+
+    async def _execute(self, run: PlaybookRun, step: Step, bindings: Bindings, word: str) -> None:
         # A lane of its own: a command may take its whole timeout, and the record must not wait for it.
         lane = Lane(f"step {step.id}")
         try:

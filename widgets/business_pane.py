@@ -65,7 +65,9 @@ class BusinessPane(Pane):
         self.redraw()
 
     def watch_now(self) -> None:
-        self.redraw()
+        probes = self.probes.value.probes if self.probes.value else ()
+        if any(probe.ok is False for probe in probes):  # the only lines that count time
+            self.redraw()
 
     def subtitle(self) -> str:
         probes = self.probes.value.probes if self.probes.value else ()

@@ -86,15 +86,29 @@ class ContainersPane(Pane):
     def watch_selected(self) -> None:
         self.redraw()
 
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._ordered: tuple[object, str, str, list[Container]] = (None, "", "", [])
+        self._lines: dict[str, tuple[Container, tuple[object, ...], Line]] = {}
+
     def rows(self) -> list[Container]:
         """The containers shown, in order."""
+        value, sort, needle, rows = self._ordered
+        if value is not self.reading.value or (sort, needle) != (self.sort, self.needle):
+            rows = self._in_order()
+            self._ordered = (self.reading.value, self.sort, self.needle, rows)
+        return rows
+
+    def _in_order(self) -> list[Container]:
         if self.reading.value is None:
             return []
+        if not self.needle:
+            return ordered(self.reading.value.containers, self.sort)
         words = self.needle.lower().split()
         found = [
             c
             for c in self.reading.value.containers
-            if all(w in f"{c.name} {c.service} {c.project} {c.image} {state_text(c)}".lower() for w in words)
+            if all(w in f"{c.name} {c.project}/{c.label} {c.image} {state_text(c)}".lower() for w in words)
         ]
         return ordered(found, self.sort)
 
@@ -132,12 +146,38 @@ class ContainersPane(Pane):
         names = fit_width(rows, width)
         current = self.current() if self.has_focus else None
         several = len({c.project for c in rows}) > 1
-        return [self._row(c, names, width, current is not None and c.id == current.id, several) for c in rows]
+        top = min(self.top, max(0, len(rows) - height))
+        before, self._lines = self._lines, {}
+        # The rows above and below are only counted.
+        return [
+            self._line(c, before, names, width, current is not None and c.id == current.id, several)
+            if top <= at <= top + height
+            else ()
+            for at, c in enumerate(rows)
+        ]
 
-    def _row(self, c: Container, names: int, width: int, selected: bool, several: bool) -> Line:
-        now = self.now
-        label = f"{c.project}/{c.label}" if several and c.project else c.label
+    def _line(
+        self,
+        c: Container,
+        before: dict[str, tuple[Container, tuple[object, ...], Line]],
+        names: int,
+        width: int,
+        selected: bool,
+        several: bool,
+    ) -> Line:
+        """The row as it was drawn before where nothing of it changed, which is most rows of most seconds."""
         since = c.started_at if c.running else c.finished_at
+        age = age_text(self.now - since) if since and self.now else ""
+        made_of = (names, width, selected, several, age)
+        known = before.get(c.id)
+        if known is not None and known[0] is c and known[1] == made_of:
+            self._lines[c.id] = known
+        else:
+            self._lines[c.id] = (c, made_of, self._row(c, names, width, selected, several, age))
+        return self._lines[c.id][2]
+
+    def _row(self, c: Container, names: int, width: int, selected: bool, several: bool, age: str) -> Line:
+        label = f"{c.project}/{c.label}" if several and c.project else c.label
         glyph = container_mark(c)
         tone = {BAD: "bad", WARN: "warn"}.get(glyph, "")
         near = c.memory_limit is not None and c.memory is not None and c.memory > 0.9 * c.memory_limit
@@ -159,7 +199,7 @@ class ContainersPane(Pane):
                 "warn" if near else "",
             )
         )
-        parts.append(Span(fit(age_text(now - since) if since and now else "", 4, "right"), "dim"))
+        parts.append(Span(fit(age, 4, "right"), "dim"))
         if c.health_detail and c.health == "unhealthy":
             parts.append(Span(f"  {c.failing_streak} failed: {c.health_detail}", "bad"))
         return line(*parts)

@@ -211,7 +211,7 @@ class LinePane(Widget):
         node = DOMNode(classes=f"line--{tone}")
         node._attach(self)
         self.app.stylesheet.apply(node, animate=False)
-        return node.styles.partial_rich_style
+        return node.rich_style  # not the partial one: muted colours are blends with what is beneath
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width

@@ -25,7 +25,7 @@ def _mark(entry: Entry) -> Span:
 
 def entry_line(entry: Entry) -> Line:
     """One event: time, who or what, words; pinned, corrected and remarked marks."""
-    who = "" if entry.automatic and entry.kind == "fact" else f"{entry.actor} "
+    who = "" if entry.automatic and not entry.kind.startswith("recovery") else f"{entry.actor} "
     marks = ("◆ " if entry.pinned else "") + ("corrected " if entry.amended else "")
     return line(
         Span(f"{time_text(entry.at)} ", "dim"),

@@ -148,8 +148,11 @@ class Watcher:
         every = min(self._pace.observe, max(0.2, seconds / 6))
         total = failures = 0
         last: tuple[str, ...] = ()
-        while time.monotonic() < until:
-            reason = await self._pause(min(every, max(0.0, until - time.monotonic())))
+        ill = False
+        # A watch that ends on a bad sample has not ended: the next sample tells noise from a relapse.
+        while ill or time.monotonic() < until:
+            left = until - time.monotonic()
+            reason = await self._pause(every if ill else min(every, max(0.0, left)))
             if reason:
                 self._watched("cut", total, failures, reason)
                 return
@@ -161,7 +164,8 @@ class Watcher:
                 words = f"{', '.join(again)} started anew, and not by this run"
                 self._watched("unstable", total, failures + 1, words)
                 raise StoppedError("failed", f"it did not hold: {words}")
-            if passed(found):
+            ill = not passed(found)
+            if not ill:
                 continue
             failures += 1
             last = tuple(f.summary for f in found if f.status in _BAD)

@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -230,7 +230,7 @@ class Desk:
             containers={label: [c.name for c in found if c.running] for label, found in stack.services.items()},
         )
 
-    def evidence(self, findings: Iterable[Finding]) -> Evidence:
+    def evidence(self, findings: Sequence[Finding] | None) -> Evidence:
         """What is known now, for steps that are verified by evidence."""
         readings = self._readings
         return evidence(
@@ -241,7 +241,7 @@ class Desk:
             self.host().roles,
         )
 
-    async def tick_by_evidence(self, findings: Iterable[Finding]) -> None:
+    async def tick_by_evidence(self, findings: Sequence[Finding] | None) -> None:
         """Tick what the evidence settles: checks, verifications, waits, decisions nobody took."""
         incident = self.incident
         if incident is None or incident.over:

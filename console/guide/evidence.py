@@ -7,13 +7,15 @@ of the role runs and is not unhealthy), "check:ID" and "metric:NAME". True is we
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from console.checks.check import Finding, Status
 from console.guide.schema import Verify
 from console.watch.containers import ContainersReading
 from console.watch.metrics import MetricsReading
 from console.watch.probes import ProbesReading
+
+_JUDGED = "checks judged"  # everything was read and judged
 
 Evidence = Mapping[str, bool | float | None]
 
@@ -31,7 +33,7 @@ def evidence(
     probes: ProbesReading | None = None,
     containers: ContainersReading | None = None,
     metrics: MetricsReading | None = None,
-    findings: Iterable[Finding] = (),
+    findings: Sequence[Finding] | None = None,
     roles: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, bool | float | None]:
     """The evidence in these readings. What was not read is absent, which verification takes as unknown."""
@@ -47,9 +49,12 @@ def evidence(
         for role, services in (roles or {}).items():
             found[f"role:{role}"] = _role(containers, services)
     worst: dict[str, Status] = {}
-    for finding in findings:
+    for finding in findings or ():
         for key in (f"check:{finding.check}", f"check:{finding.check}/{finding.subject}"):
             worst[key] = max(worst.get(key, Status.OK), finding.status, key=lambda status: status.rank)
+    # A check that finds nothing wrong leaves no finding; unless something could not be read, that means well.
+    if findings is not None and not any(f.status is Status.UNKNOWN for f in findings):
+        found[_JUDGED] = True
     found.update({key: None if status is Status.UNKNOWN else status is Status.OK for key, status in worst.items()})
     return found
 
@@ -57,6 +62,8 @@ def evidence(
 def holds(verify: Verify, known: Evidence) -> bool | None:
     """Whether the evidence is there at this moment; None when it cannot be told."""
     value = known.get(verify.subject)
+    if value is None and verify.subject.startswith("check:") and verify.subject not in known:
+        value = known.get(_JUDGED)
     if value is None:
         return None
     if not verify.op or verify.value is None:

@@ -241,7 +241,7 @@ class Supervisor:
     async def _sleep(self, watch: _Watch, began: float) -> None:
         """Until the next read is due: the rhythm, an event of the source, a wish of the user, or the backoff."""
         now = time.monotonic()
-        due = now + watch.pause_after_failure(now) if watch.failures else began + self._rhythm(watch.source)
+        due = now + watch.pause_after_failure(now) if watch.failures else _beat(began, self._rhythm(watch.source))
         changed = asyncio.create_task(_quietly_changed(watch.source))
         wake = asyncio.create_task(watch.wake.wait())
         waiting = [changed, wake]
@@ -260,6 +260,15 @@ class Supervisor:
         if self._every is None or source.every > 5.0:
             return source.every
         return self._every
+
+
+def _beat(began: float, every: float) -> float:
+    """When to read again: rhythms of whole seconds meet on the whole second, so that one repaint shows them all.
+
+    >>> _beat(10.02, 1.0), _beat(10.7, 1.0), _beat(10.7, 0.25)
+    (11.0, 12.0, 10.95)
+    """
+    return float(round(began + every)) if every.is_integer() else began + every
 
 
 def _plain(error: Exception) -> tuple[str, str]:

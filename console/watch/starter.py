@@ -27,7 +27,7 @@ _TAIL = """\
 # load = {warn = 2, crit = 4}        # load of one minute per core
 
 [recovery]
-unattended_max_level = 2  # `sevdeck watch` never goes beyond this by itself
+unattended_max_level = 2  # nothing goes beyond this level by itself
 
 [console]
 # theme = "dark"  # dark, light, high-contrast, ansi

@@ -27,7 +27,7 @@ class HubLines:
         self._hub = hub
 
     def knows(self, source: str) -> bool:
-        return source in self._hub.sources
+        return source in self._hub.sources or source in self._hub.configured
 
     def after(self, source: str, place: int | None, since: float) -> tuple[int, list[bytes]]:
         buffer = self._hub.buffer
