@@ -43,8 +43,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 REFRESH_RATES = (1.0, 2.0, 5.0)  # seconds
-_JUDGE_EVERY = 1.0  # seconds at least between two judgements ...
-_JUDGE_AFTER = 0.1  # ... and from news to the judgement: readings come in twos and threes
+_SLOW = ("probes", "metrics")  # published every second also when nothing new was asked
+_GATHER = 0.03  # seconds in which the readings of one beat arrive
+_BEAT = 0.06  # seconds after the whole second in which readings are those of the beat
+_JUDGE_EVERY = 0.9  # seconds at least between two judgements
 _FIRST_FRAME = 1.0  # seconds after which the rest is loaded though a source has not answered yet
 
 
@@ -65,7 +67,7 @@ class Sevdeck(App[int]):
         self._note = note
         self._readings = Readings()
         self._findings: Sequence[Finding] | None = None
-        self._judging = False
+        self._judging = self._beating = False
         self._judged_at = 0.0  # monotonic
         self._complete = False  # what the first frame does not need is loaded
         self._completing = False
@@ -142,7 +144,7 @@ class Sevdeck(App[int]):
     def _rest_loaded(self) -> None:
         self._complete = True
         self._seat  # noqa: B018
-        self._judge_soon()
+        self._beat_soon()
 
     @property
     def _seat(self) -> Seat:
@@ -166,21 +168,35 @@ class Sevdeck(App[int]):
     # -- what is known goes to the screen in front
 
     def _published(self, name: str, reading: Reading[Any]) -> None:
+        before = getattr(self._readings, name)
         self._readings = self._readings.with_(name, reading)
+        if name in _SLOW and reading.same_as(before):
+            return
         self._live.heard(name, reading)
-        self._show()
         if self._made_seat is not None:
             self._made_seat.desk.observe(name, self._readings)
+        if not self._complete or (name == "containers" and time.monotonic() % 1.0 > _BEAT):
+            self._show()  # an event, shown at once
         if self._complete:
-            self._judge_soon()
+            self._beat_soon()
         elif self._readings.host.heard and self._readings.containers.heard:
             self.call_after_refresh(self._load_rest)
 
-    def _judge_soon(self) -> None:
-        if not self._judging:
+    def _beat_soon(self) -> None:
+        """Judge and show what the sources tell on the beat of the second in one go: each repaint has its price."""
+        if not self._beating:
+            self._beating = True
+            self.set_timer(_GATHER, self._beat)
+
+    def _beat(self) -> None:
+        self._beating = False
+        rest = self._judged_at + _JUDGE_EVERY - time.monotonic()
+        if rest <= 0:
+            self._judge()
+        elif not self._judging:
             self._judging = True
-            rest = self._judged_at + _JUDGE_EVERY - time.monotonic()
-            self.set_timer(max(_JUDGE_AFTER, rest), self._judge)
+            self.set_timer(rest, self._judge)
+        self._show()
 
     def _judge(self) -> None:
         from console.checks.judge import judge

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -29,11 +29,6 @@ if TYPE_CHECKING:
     from widgets.prompt import Prompt
 
 PANES = ("host", "containers", "business", "logs")
-
-
-def same(one: Reading[Any], other: Reading[Any]) -> bool:
-    """Whether two readings say the same, taken at whatever time."""
-    return one.value == other.value and one.fault == other.fault and one.heard == other.heard
 
 
 class Dashboard(ConsoleScreen):
@@ -82,11 +77,11 @@ class Dashboard(ConsoleScreen):
     def watch_readings(self, readings: Readings) -> None:
         self.host = readings.host
         # What says the same as before costs no redraw; the panes show no time of reading.
-        if not same(readings.containers, self.containers):
+        if not readings.containers.same_as(self.containers):
             self.containers = readings.containers
-        if not same(readings.probes, self.probes):
+        if not readings.probes.same_as(self.probes):
             self.probes = readings.probes
-        if not same(readings.metrics, self.metrics):
+        if not readings.metrics.same_as(self.metrics):
             self.metrics = readings.metrics
         self.logs = readings.logs.value
 

@@ -8,6 +8,7 @@ It does not read logs (`console.watch.logs`) and opens no screens: a line to rea
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -152,16 +153,26 @@ class LogView(LinePane, can_focus=True):
             return
         now = time.monotonic()
         due = self.every if self._compact else _TICK
+        # With stats from outside the pane is painted when they come, and else only after a silence.
+        slack = 1.2 if self._compact and self.stats is not None else 0.95
         if self._find.progress():
             self.redraw()
-        elif self._place.fresh and now - self._painted >= due * 0.95:
-            self._painted = now
-            self._place.room = self._room
-            self._place.take_new()
-            self.redraw()
-        elif now - self._titled >= max(1.0, due) * 0.95:
+        elif self._place.fresh and now - self._painted >= due * slack:
+            self._paint(now)
+        elif now - self._titled >= max(1.0, due) * slack:
             self._titled = now
             self.redraw()
+
+    def _paint(self, now: float) -> None:
+        self._painted = self._titled = now
+        self._place.room = self._room
+        self._place.take_new()
+        self.redraw()
+
+    def watch_stats(self) -> None:
+        """In a dashboard the pane is repainted with the others, when their figures come."""
+        if self._compact and self.is_mounted and self.size and math.isfinite(self.every):
+            self._paint(time.monotonic())
 
     # -- what is shown
 

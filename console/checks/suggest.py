@@ -174,7 +174,7 @@ def _wait(case: Case, cause: Finding) -> Suggestion:
     label = case.service(cause)
     if cause.check == "probes.recovering":
         return Suggestion(f"watch {label or cause.subject} for a minute", "it answers again", "none", 0.5)
-    if "starting" in cause.check:
+    if cause.check in ("containers.starting", "probes.starting"):
         return Suggestion("wait for it to become healthy", "it was started a moment ago", "none", 0.6)
     return Suggestion(
         f"read the last log lines of {label}", "the engine is restarting it; if it dies again, roll back", "none", 0.5

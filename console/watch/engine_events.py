@@ -197,6 +197,7 @@ class EventStream:
     def _listen(self) -> None:
         """Open the stream and read it to its end. Raises EngineError where it does not open."""
         client = self._engine.client()
+        stream: Any = None
         try:
             with self._engine.plain_words():
                 stream = client.events(since=int(self._inbox.since), filters=_FILTERS, decode=True)
@@ -214,4 +215,8 @@ class EventStream:
                 if event is not None:
                     self._inbox.add(event)
         finally:
+            if stream is not None:
+                # Its own close() only shuts the socket; the response keeps the descriptor until it is collected.
+                with suppress(Exception):
+                    stream._response.close()
             client.close()

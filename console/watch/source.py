@@ -62,6 +62,10 @@ class Reading(Generic[T]):
         """Whether the source has answered or failed at all."""
         return self.taken_at is not None or self.fault is not None
 
+    def same_as(self, other: Reading[Any]) -> bool:
+        """Whether both say the same, whenever they were taken."""
+        return self.heard == other.heard and self.value == other.value and self.fault == other.fault
+
     def age(self, now: float) -> float | None:
         """Seconds since the value was taken; None when there never was one."""
         return None if self.taken_at is None else max(0.0, now - self.taken_at)
@@ -268,7 +272,7 @@ def _beat(began: float, every: float) -> float:
     >>> _beat(10.02, 1.0), _beat(10.7, 1.0), _beat(10.7, 0.25)
     (11.0, 12.0, 10.95)
     """
-    return float(round(began + every)) if every.is_integer() else began + every
+    return float(round(began + every)) if float(every).is_integer() else began + every
 
 
 def _plain(error: Exception) -> tuple[str, str]:

@@ -116,6 +116,14 @@ CASES: dict[str, tuple[Readings, tuple[str, ...], str, str]] = {
         "recover:1:postgres",
         "start postgres",
     ),
+    "postgres died and the engine restarts it": (
+        readings(
+            (container("postgres", status="restarting", health="", exit_code=1, finished_at=NOW - 5),), (EDGE_502,)
+        ),
+        ("postgres died and is being restarted (exited 1", "edge 502"),
+        "none",
+        "read the last log lines of postgres",
+    ),
     "app crashed and stayed down": (
         readings((stopped("app", 1, restart_policy="no"),), (EDGE_502,)),
         ("app is down (exited 1", "edge 502"),
