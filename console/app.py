@@ -133,10 +133,13 @@ class Sevdeck(App[int]):
             threading.Thread(target=self._import_rest, args=(loop,), name="imports", daemon=True).start()
 
     def _import_rest(self, loop: asyncio.AbstractEventLoop) -> None:
-        import console.checks.judge
-        import console.guide.desk
-        import console.incident.timers  # noqa: F401
-
+        try:
+            import console.checks.judge
+            import console.guide.desk
+            import console.incident.timers  # noqa: F401
+        except Exception as error:  # without it nothing is judged or recorded: the person must know
+            loop.call_soon_threadsafe(self.call_later, self._handle_exception, error)
+            return
         with suppress(RuntimeError):  # the loop is closed: a person was quick to leave
             # By message, because timers need the context of the application that a bare callback has not.
             loop.call_soon_threadsafe(self.call_later, self._rest_loaded)

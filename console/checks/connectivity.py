@@ -32,7 +32,7 @@ def _probe(probe: ProbeResult, stack: Topology, now: float) -> Finding | None:
     failures = probe.history.count(False)
     tries = f"{failures} of the last {len(probe.history)} tries failed" if probe.history else "one try"
     evidence = (f"{probe.kind} {probe.target}", probe.detail, tries)
-    if flapping(probe):
+    if probe.kind != "tls" and flapping(probe):
         text = f"{probe.name} answers on and off: {tries}, last {'well' if probe.ok else probe.detail}"
         status = Status.WARN if probe.ok else Status.FAIL
         return Finding("probes.flapping", group, status, text, evidence, subject=probe.name, since=None)

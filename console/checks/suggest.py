@@ -91,6 +91,9 @@ def _restart(case: Case, cause: Finding) -> Suggestion:
         return _outside(case, cause)
     if cause.check == "probes.fail" and label not in case.stack.services:
         return _look(case, cause)
+    container = case.stack.container(label)
+    if container is not None and container.status == "created":
+        return _bring_up(case, cause)
     if _restarted_since(case, label, began(case, cause)):
         return Suggestion(
             "restart all services in order (level 2)",

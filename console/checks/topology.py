@@ -103,15 +103,12 @@ def topology(reading: ContainersReading | None, config: Config) -> Topology:
     for container in containers:
         services.setdefault(labels[container.id], []).append(container)
     roles = _roles(services, config)
+    named = {(its[0].project, its[0].service): label for label, its in services.items()}
     declared = {
         label: frozenset(
-            other
-            for other, peers in services.items()
-            if peers[0].service in replicas[0].depends_on and peers[0].project == replicas[0].project
+            named[its[0].project, other] for other in its[0].depends_on if (its[0].project, other) in named
         )
-        if replicas[0].depends_on
-        else frozenset()
-        for label, replicas in services.items()
+        for label, its in services.items()
     }
     needs = {label: declared[label] | _implied(label, services, roles, declared[label]) for label in services}
     project = config.docker.project

@@ -29,6 +29,8 @@ from pathlib import Path
 import psutil
 import pyte
 
+from tests.bench.table import Row, markdown
+
 COLUMNS, ROWS = 120, 40
 WORD = "needleword"
 
@@ -41,22 +43,36 @@ def main() -> None:
     options.add_argument("--hour", type=int, default=360_000, help="lines for the memory run (100/s for an hour)")
     options.add_argument("--only", default="", help="open, flood, find, wire, hour")
     chosen = options.parse_args()
+    only = {chosen.only} if chosen.only else {"open", "find", "flood", "wire", "hour"}
+    print(markdown(measured(only, chosen.size, chosen.rate, chosen.seconds, chosen.hour)))
+
+
+def rows(quick: bool) -> list[Row]:
+    """What the table of `python -m tests.bench` shows of logs."""
+    only = {"open", "find", "flood"}
+    return measured(only, 128, 50_000, 12.0, 0) if quick else measured(only, 1024, 50_000, 60.0, 0)
+
+
+def measured(only: set[str], size: int, rate: int, seconds: float, hour: int) -> list[Row]:
+    """The rows of these measurements; `size` of the big file in MB."""
+    found: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="bench-logs-") as folder:
         place = Path(folder)
         big = place / "big.log"
-        if chosen.only in ("", "open", "find"):
-            write_big(big, chosen.size << 20)
-        if chosen.only in ("", "open"):
-            bench_open(big)
-        if chosen.only in ("", "find"):
-            bench_find(big)
+        if only & {"open", "find"}:
+            write_big(big, size << 20)
+        if "open" in only:
+            found += bench_open(big)
+        if "find" in only:
+            found += bench_find(big)
         big.unlink(missing_ok=True)
-        if chosen.only in ("", "flood"):
-            bench_flood(place, chosen.rate, chosen.seconds)
-        if chosen.only in ("", "wire"):
-            bench_wire(place)
-        if chosen.only in ("", "hour"):
-            bench_hour(place, chosen.hour)
+        if "flood" in only:
+            found += bench_flood(place, rate, seconds)
+        if "wire" in only:
+            found += bench_wire(place)
+        if "hour" in only:
+            found += bench_hour(place, hour)
+    return found
 
 
 # -- the console in a terminal
@@ -122,7 +138,7 @@ class Terminal:
 # -- what is measured
 
 
-def bench_open(big: Path) -> None:
+def bench_open(big: Path) -> list[Row]:
     subprocess.run(["cat", big], stdout=subprocess.DEVNULL, check=True)  # a warm cache, as after writing
     yard = timed(lambda: subprocess.run(["tail", "-n", "40", big], stdout=subprocess.DEVNULL, check=True))
     last = big.open("rb").seek(0, os.SEEK_END)
@@ -131,13 +147,22 @@ def bench_open(big: Path) -> None:
     empty.write_text("2026-11-22 03:12:01,123 INFO nothing here mark=empty\n")
     bare, bare_memory = opened(empty, "mark=empty")
     full, memory = opened(big, mark)
-    print(
-        f"open {last / 1e6:.0f} MB and show its end: {max(0.0, full - bare):.2f} s above an empty file's console",
-        end="",
-    )
-    print(f" ({full:.2f} s from process start, {bare:.2f} s with the empty one)")
-    print(f"  memory above the empty one: {memory - bare_memory:.1f} MB (whole process {memory:.0f} MB)")
-    print(f"  yardstick tail -n 40: {yard:.3f} s")
+    return [
+        Row(
+            f"open a log of {last / 1e6:.0f} MB and show its end",
+            f"{max(0.0, full - bare):.2f} s above an empty log ({full:.2f} s from process start)",
+            f"tail -n 40 {yard:.3f} s",
+            "",
+            "0.3 s",
+        ),
+        Row(
+            "memory for it",
+            f"{memory - bare_memory:.1f} MB above an empty log",
+            f"whole process {memory:.0f} MB",
+            "",
+            "15 MB",
+        ),
+    ]
 
 
 def opened(path: Path, mark: str) -> tuple[float, float]:
@@ -150,7 +175,7 @@ def opened(path: Path, mark: str) -> tuple[float, float]:
     return min(times), memory
 
 
-def bench_find(big: Path) -> None:
+def bench_find(big: Path) -> list[Row]:
     from console.watch.logsearch import FileSearch
 
     exact = timed(lambda: subprocess.run(["grep", "-c", WORD, big], stdout=subprocess.PIPE, check=True))
@@ -161,12 +186,21 @@ def bench_find(big: Path) -> None:
         time.sleep(0.0005)
     first = time.monotonic() - began
     search.join()
-    print(f"find a word in {big.stat().st_size / 1e6:.0f} MB, any case: first hit {first:.3f} s,", end=" ")
-    print(f"all {search.count:,} hits counted {time.monotonic() - began:.2f} s")
-    print(f"  yardstick grep -c: {exact:.2f} s; grep -ic: {anycase:.2f} s")
+    passed = time.monotonic() - began
+    size = f"{big.stat().st_size / 1e6:.0f} MB"
+    return [
+        Row(f"find a word in {size}, any case: first hit from the end", f"{first:.3f} s", "", "", "0.1 s"),
+        Row(
+            f"... all {search.count:,} hits counted",
+            f"{passed:.2f} s",
+            f"grep -c {exact:.2f} s, grep -ic {anycase:.2f} s",
+            f"{passed / exact:.2f} x",
+            "1.5 s",
+        ),
+    ]
 
 
-def bench_flood(place: Path, rate: int, seconds: float) -> None:
+def bench_flood(place: Path, rate: int, seconds: float) -> list[Row]:
     path = place / "flood.log"
     path.write_text("")
     with Terminal(str(path)) as terminal:
@@ -179,11 +213,16 @@ def bench_flood(place: Path, rate: int, seconds: float) -> None:
         end = terminal.rss
         writer.wait()
     lags.sort()
-    print(f"{rate:,} lines/s for {seconds:.0f} s: behind p50 {at(lags, 0.5):.3f} s, p99 {at(lags, 0.99):.3f} s", end="")
-    print(f"; cpu while followed {cpu:.1f} % of a core; memory {memory:.0f} -> {end:.0f} MB")
     keys.sort()
-    print(f"  key to screen, {len(keys)} keys: p50 {1000 * at(keys, 0.5):.0f} ms, p99 {1000 * at(keys, 0.99):.0f} ms")
-    print(f"  the file grew to {path.stat().st_size / 1e6:.0f} MB")
+    what = f"{rate:,} lines/s into one log for {seconds:.0f} s"
+    behind = f"p50 {at(lags, 0.5):.3f} s, p99 {at(lags, 0.99):.3f} s"
+    pressed_text = f"p50 {1000 * at(keys, 0.5):.0f} ms, p99 {1000 * at(keys, 0.99):.0f} ms ({len(keys)} keys)"
+    return [
+        Row(f"{what}: behind", behind, f"it grew to {path.stat().st_size / 1e6:.0f} MB", "", "0.2 s"),
+        Row("... cpu while only followed", f"{cpu:.1f} % of a core", "", "", "15 %"),
+        Row("... key to screen", pressed_text, "", "", "p99 100 ms"),
+        Row("... memory", f"{memory:.0f} → {end:.0f} MB", "", "", "flat"),
+    ]
 
 
 def followed(terminal: Terminal, seconds: float) -> tuple[list[float], float, float]:
@@ -218,7 +257,7 @@ def titled(effect: str, text: str) -> bool:
     return effect in text.split("\n")[0]
 
 
-def bench_wire(place: Path) -> None:
+def bench_wire(place: Path) -> list[Row]:
     path = place / "quiet.log"
     path.write_text("2026-11-22 03:12:01,123 INFO started\n")
     with Terminal("--compact", str(path)) as terminal:
@@ -235,11 +274,12 @@ def bench_wire(place: Path) -> None:
                 )
             settle(terminal, 0.2)
         spent = time.monotonic() - began
-        print(f"pane of 72x12, 5 lines/s at 1 Hz: {(terminal.bytes - before) / spent:.0f} bytes/s", end="")
-        print(f" (silent: {silent:.0f}), cpu {100 * (terminal.cpu - cpu) / spent:.1f} % of a core")
+        rate = f"{(terminal.bytes - before) / spent:.0f} bytes/s, silent {silent:.0f}"
+        share = f"cpu {100 * (terminal.cpu - cpu) / spent:.1f} % of a core"
+    return [Row("log pane of 72x12, 5 lines/s at 1 Hz", rate, share, "", "")]
 
 
-def bench_hour(place: Path, lines: int) -> None:
+def bench_hour(place: Path, lines: int) -> list[Row]:
     path = place / "hour.log"
     path.write_text("")
     with Terminal(str(path)) as terminal:
@@ -257,7 +297,8 @@ def bench_hour(place: Path, lines: int) -> None:
                         settle(terminal, 0.05)
             settle(terminal, 1.0)
             marks.append(terminal.rss)
-        print(f"{lines:,} lines (100/s for an hour): memory {' -> '.join(f'{mark:.0f}' for mark in marks)} MB")
+    shown = " → ".join(f"{mark:.0f}" for mark in marks)
+    return [Row(f"memory of the log screen, {lines:,} lines (100/s for an hour)", f"{shown} MB", "", "", "flat")]
 
 
 # -- small things
