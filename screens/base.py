@@ -19,6 +19,7 @@ from textual.screen import Screen
 from console.commands import footer, on_screen
 from console.watch.readings import Readings
 from widgets.bars import FindingBar, KeyBar
+from widgets.cells import CellsCompositor
 from widgets.incident_bar import IncidentBar
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class ConsoleScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._compositor = CellsCompositor()
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
         self.VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
 
