@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
@@ -58,7 +59,8 @@ class Dashboard(ConsoleScreen):
     metrics: var[Reading[MetricsReading]] = var(Reading())
     logs: var[LogStats | None] = var(None)
     front: var[str] = var("containers")
-    every: var[float] = var(1.0)  # seconds between repaints of the log pane
+    every: var[float] = var(1.0)  # seconds between repaints of the log pane; infinite while the console is paused
+    still: var[bool] = var(False)
 
     def __init__(self, thresholds: Mapping[str, Limits], hub: LogHub) -> None:
         super().__init__()
@@ -68,10 +70,13 @@ class Dashboard(ConsoleScreen):
 
     def content(self) -> ComposeResult:
         with Box(id="grid"):
-            yield HostPane(self._thresholds, id="host").data_bind(Dashboard.now, reading=Dashboard.host)
+            yield HostPane(self._thresholds, id="host").data_bind(
+                Dashboard.now, Dashboard.still, reading=Dashboard.host
+            )
             front = ContainersPane(id="containers", classes="-front")
-            yield front.data_bind(Dashboard.now, reading=Dashboard.containers)
-            yield BusinessPane(id="business").data_bind(Dashboard.now, Dashboard.probes, reading=Dashboard.metrics)
+            yield front.data_bind(Dashboard.now, Dashboard.still, reading=Dashboard.containers)
+            business = BusinessPane(id="business")
+            yield business.data_bind(Dashboard.now, Dashboard.still, Dashboard.probes, reading=Dashboard.metrics)
             yield LogView(self._hub, compact=True, id="logs").data_bind(Dashboard.every, stats=Dashboard.logs)
 
     def watch_readings(self, readings: Readings) -> None:
@@ -84,6 +89,9 @@ class Dashboard(ConsoleScreen):
         if not readings.metrics.same_as(self.metrics):
             self.metrics = readings.metrics
         self.logs = readings.logs.value
+
+    def watch_every(self) -> None:
+        self.still = math.isinf(self.every)
 
     def on_descendant_focus(self) -> None:
         if self.focused is not None and self.focused.id in PANES:

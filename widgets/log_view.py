@@ -169,6 +169,9 @@ class LogView(LinePane, can_focus=True):
         self._place.take_new()
         self.redraw()
 
+    def watch_every(self) -> None:
+        self.redraw()
+
     def watch_stats(self) -> None:
         """In a dashboard the pane is repainted with the others, when their figures come."""
         if self._compact and self.is_mounted and self.size and math.isfinite(self.every):
@@ -444,6 +447,8 @@ class LogView(LinePane, can_focus=True):
         stats = self._known_stats()
         place, find = self._place, self._find.words
         state = "following" if place.following else "paused"
+        if math.isinf(self.every):
+            state = "paused (space)"
         if find:
             state = f"{state}, {find}" if place.following else find
         elif place.arrived:

@@ -43,6 +43,7 @@ class Pane(LinePane, can_focus=True):
     reading: var[Any] = var(Reading())
     now: var[float] = var(0.0)
     top: var[int] = var(0)  # first body line shown
+    still: var[bool] = var(False)  # a person paused the console: nothing is read
 
     def body(self, width: int, height: int) -> Sequence[Line]:
         """All lines of the pane, more than fit are scrolled to."""
@@ -61,6 +62,9 @@ class Pane(LinePane, can_focus=True):
             self.redraw()
 
     def watch_top(self) -> None:
+        self.redraw()
+
+    def watch_still(self) -> None:
         self.redraw()
 
     def view(self, width: int, height: int) -> Sequence[Line]:
@@ -91,6 +95,8 @@ class Pane(LinePane, can_focus=True):
         )
         figures = self.figures()
         right = line(Span(f" {figures} ──", "dim")) if figures else line(Span("──", tone))
+        if self.still:
+            right = line(Span(" paused ", "warn"), Span("──", tone))
         return between(left, right, width, "─", tone)
 
     def on_mouse_scroll_down(self) -> None:

@@ -67,10 +67,14 @@ def facts(
     """
     settings = config or Config()
     found: list[Fact] = []
-    found += _engine(before, after)
-    found += _containers(before, after, settings)
-    found += _probes(before, after)
-    found += _crossings(before, after, settings, raised)
+    # Sources answer one after the other, so most readings are those of the call before.
+    if before.containers is not after.containers:
+        found += _engine(before, after)
+        found += _containers(before, after, settings)
+    if before.probes is not after.probes:
+        found += _probes(before, after)
+    if any(getattr(before, name) is not getattr(after, name) for name in ("host", "metrics", "logs")):
+        found += _crossings(before, after, settings, raised)
     return sorted(found, key=lambda fact: (fact.at, fact.id))
 
 

@@ -317,7 +317,10 @@ class LogHub:
 
     def stats(self) -> LogStats:
         """What all inputs did lately."""
-        rows = [self._stats_of(one) for one in self._all_inputs()]
+        owned: dict[Input, list[str]] = {}
+        for source, owner in list(self._of.items()):
+            owned.setdefault(owner, []).append(source)
+        rows = [self._stats_of(one, owned.get(one) or [one.name]) for one in self._all_inputs()]
         rows += [
             InputStats(
                 log.name, "container", 0, 0.0, 0.0, 0.0, False, 0, "no such container", "Check [[logs]] container"
@@ -342,8 +345,7 @@ class LogHub:
         present = {one.name for _, one in self._containers.values()}
         return [log for log in self._configured.values() if log.name not in present]
 
-    def _stats_of(self, one: Input) -> InputStats:
-        sources = [name for name, owner in list(self._of.items()) if owner is one] or [one.name]
+    def _stats_of(self, one: Input, sources: Sequence[str]) -> InputStats:
         counters = [self._counters[name] for name in sources if name in self._counters]
         rates = [counter.rates() for counter in counters]
         return InputStats(

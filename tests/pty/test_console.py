@@ -220,3 +220,20 @@ def test_log_lines_arrive_and_survive_rotation(env: dict[str, str], writer: Path
         writer.rename(other)
         writer.write_text("2026-11-22T03:13:00Z WARNING api after the rotation\n")
         terminal.wait_for("after the rotation")
+
+
+def test_a_paused_console_says_so_and_sends_nothing(env: dict[str, str], writer: Path) -> None:
+    with open_console(env, config=f'[[logs]]\nname = "app"\npath = "{writer}"\n') as terminal:
+        terminal.wait_for(r"request \d+ done")
+        terminal.send("space")
+        terminal.wait_for(r"Host .* paused ─")
+        terminal.wait_until(lambda text: "space goes on" not in text, "the notice gone")
+        time.sleep(0.3)
+        before = len(terminal.raw)
+        time.sleep(2.5)
+        assert len(terminal.raw) == before
+        newest = int(re.findall(r"request (\d+) done", terminal.text())[-1])
+        terminal.send("space")
+        terminal.wait_until(
+            lambda text: int(re.findall(r"request (\d+) done", text)[-1]) > newest and "paused ─" not in text, "life"
+        )
