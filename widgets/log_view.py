@@ -40,6 +40,7 @@ from widgets.log_place import LogPlace
 from widgets.log_prompt import LogPrompt
 
 _TICK = 0.1  # seconds
+_COMPACT_TICK = 0.3  # a pane that is repainted once a second only has to notice that a silence ended
 _LEVELS = ("info", "warning", "error", "trace", "debug")  # in the order that one key walks through them
 
 
@@ -119,7 +120,7 @@ class LogView(LinePane, can_focus=True):
     # -- life
 
     def on_mount(self) -> None:
-        self.set_interval(_TICK, self._tick)
+        self.set_interval(_COMPACT_TICK if self._compact else _TICK, self._tick)
         self._refill()
 
     def on_unmount(self) -> None:

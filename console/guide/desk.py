@@ -105,7 +105,8 @@ class Desk:
                     self._changed()
             except Exception:
                 _log.exception("following the incident failed")
-            await asyncio.sleep(POLL)
+            # Each turn wakes the loop; with nothing to follow there is only the look for a new incident.
+            await asyncio.sleep(POLL if self._journal is not None else _LOOK_FOR_NEW / 2)
 
     async def follow(self, id: str) -> None:
         """Follow this incident, also when another one matters more. Raises UsageError for no such incident."""

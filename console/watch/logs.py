@@ -8,6 +8,7 @@ frozen. The others are read through the engine's API (`console.watch.logstream`)
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import Counter, OrderedDict, deque
@@ -29,9 +30,8 @@ __all__ = ["LEVELS", "RANK", "InputStats", "LogHub", "LogRecord", "LogStats", "L
 
 _BUSY = 0.05  # seconds between polls of files while something arrives ...
 _IDLE = 0.1  # ... and while nothing does
-_QUIET_AFTER = 3.0  # seconds without a line after which an input is quiet: of all quiet ones together, so many
-_QUIET_POLLS = 100.0  # are looked at in a second (30 us each) ...
-_QUIET_LONGEST = 0.5  # ... and each at least so often, in seconds
+_SILENCE = 0.125  # an input is looked at again after this share of its silence (a look takes 30 us) ...
+_LONGEST = 0.5  # ... and at least so often, in seconds
 _ERRORS_OF_EACH = 5
 _LAST_ERRORS = 40
 _CACHE = 4096  # records kept understood
@@ -231,12 +231,11 @@ class LogHub:
     def _due(self, inputs: Sequence[Input]) -> Iterator[Input]:
         """Inputs to look at now. A hundred silent containers ten times a second would take 3 % of a core."""
         now = time.monotonic()
-        pause = min(_QUIET_LONGEST, len(inputs) / _QUIET_POLLS)
         for one in inputs:
-            if now - self._heard_at.setdefault(one, now) > _QUIET_AFTER and now - self._looked_at[one] < pause:
-                continue
-            self._looked_at[one] = now
-            yield one
+            pause = min(_LONGEST, _SILENCE * (now - self._heard_at.setdefault(one, now)))
+            if now - self._looked_at.get(one, -math.inf) >= pause:
+                self._looked_at[one] = now
+                yield one
 
     def feed(self, source: str, data: bytes, old: bool = False) -> None:
         """Whole lines of a source that is not polled, from any thread. `old`: from before this console looked."""
