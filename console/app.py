@@ -38,6 +38,7 @@ from widgets.containers_pane import ContainersPane
 
 if TYPE_CHECKING:
     from console.checks.check import Finding
+    from console.guide.desk import Desk
     from screens.seat import Seat
 
 _log = logging.getLogger(__name__)
@@ -222,6 +223,8 @@ class Sevdeck(App[int]):
             from console.incident.timers import overdue
 
             self.run_worker(self._seat.desk.tick_by_evidence(self._findings), group="evidence", exclusive=False)
+            if incident.solo:
+                self.run_worker(self._call_out(self._seat.desk), group="deputy")
             for timer in overdue(incident, now):
                 key = (timer.name, timer.due_at)
                 if key not in self._told and not timer.name.startswith("step:"):
@@ -230,6 +233,13 @@ class Sevdeck(App[int]):
                     if now - timer.due_at < 5:
                         self.bell()
                         self.notify(f"due now: {timer.label}", severity="warning", timeout=10, markup=False)
+
+    async def _call_out(self, desk: Desk) -> None:
+        said = await desk.call_out(self._findings)
+        if said:
+            self.bell()
+            title = "10 minutes on: say where things stand (n notes it)"
+            self.notify(said, title=title, timeout=45, markup=False)
 
     def _show(self) -> None:
         """Give the screen in front what is known now."""

@@ -21,6 +21,7 @@ from console.checks.topology import topology
 from console.config import Config
 from console.errors import RecordError
 from console.guide.bindings import Host
+from console.guide.deputy import call_out
 from console.guide.evidence import Evidence, evidence
 from console.guide.run import PlaybookRun
 from console.guide.schema import Playbook
@@ -74,6 +75,7 @@ class Desk:
         self._recent: deque[Fact] = deque(maxlen=500)
         self._automatic = Actor.current("watch")
         self._flight_at: float | None = None
+        self._said = ("", 0.0)  # what was called out last: incident, when
         self._runs: dict[str, PlaybookRun] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -252,6 +254,21 @@ class Desk:
             if any(not step.settled for step in state.steps):
                 run = await self.playbook_run(state)
                 await self.act(lambda _, run=run: run.observe(known))  # type: ignore[misc]
+
+    async def call_out(self, findings: Sequence[Finding] | None) -> str:
+        """What the deputy of somebody alone says now, "" for nothing; written down so that the scribe has it."""
+        incident = self.incident
+        if incident is None or not incident.open:
+            return ""
+        said = call_out(incident, findings, self._clock())
+        if said is None or (incident.id, said.at) == self._said:
+            return ""
+        self._said = (incident.id, said.at)
+        fact = Fact(
+            "callout", said.at, incident.id, said.text, fact_id("callout", incident.id, int(said.at), said.number)
+        )
+        await self.append("fact", fact.event(), id=fact.id, at=fact.at, actor=self._automatic)
+        return said.text
 
     @property
     def journal(self) -> Journal | None:
