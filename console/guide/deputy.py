@@ -59,7 +59,7 @@ def _wrong(findings: Sequence[Finding] | None) -> str:
 def _acts(incident: Incident, since: float) -> str:
     mine = [entry for entry in incident.timeline if entry.at > since and not entry.automatic and entry.kind != "note"]
     if not mine:
-        return "Nobody did anything in the last ten minutes."
+        return "No act in the last ten minutes."
     return f"In the last ten minutes {_count(len(mine), 'act')}, last: {mine[-1].summary}."
 
 

@@ -63,7 +63,7 @@ def test_it_names_the_cause_the_acts_and_what_is_late(tmp_path: Path) -> None:
     assert "Due now: tell users." in said.text
     later = call_out(folded(store, id), [], T0 + 2 * CALLOUT)
     assert later is not None
-    assert "Nothing is found wrong now." in later.text and "Nobody did anything" in later.text
+    assert "Nothing is found wrong now." in later.text and "No act in the last ten minutes" in later.text
     assert "Late: tell users" in later.text
 
 
