@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +25,7 @@ def journald() -> Iterator[None]:
     """A journald that listens."""
     if not (shutil.which("journalctl") and shutil.which("logger")):
         pytest.skip("journalctl or logger is not installed")
-    if subprocess.run(["pgrep", "-x", "systemd-journal"], stdout=subprocess.DEVNULL, check=False).returncode == 0:
+    if listens():
         yield
         return
     if os.geteuid() != 0 or not DAEMON.exists():
@@ -31,15 +33,23 @@ def journald() -> Iterator[None]:
     for needed in (SOCKET.parent, Path("/run/log/journal")):
         needed.mkdir(parents=True, exist_ok=True)
     SOCKET.unlink(missing_ok=True)
-    with subprocess.Popen([DAEMON], stderr=subprocess.PIPE, text=True) as daemon:
-        assert daemon.stderr is not None
-        for line in daemon.stderr:
-            if "Journal started" in line:
-                break
+    with subprocess.Popen([DAEMON], stderr=subprocess.DEVNULL) as daemon:
         try:
+            deadline = time.monotonic() + 10
+            while not listens() and time.monotonic() < deadline:
+                time.sleep(0.02)
             yield
         finally:
             daemon.terminate()
+
+
+def listens() -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asked:
+        try:
+            asked.connect(str(SOCKET))
+        except OSError:
+            return False
+        return True
 
 
 def say(unit: str, priority: int, message: bytes) -> None:
