@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +13,13 @@ import pytest
 from console.config import DockerConfig
 from console.watch.containers import Container, ContainersSource
 from console.watch.engine_api import Engine
+from console.watch.engine_host import engine_socket, find_endpoint
 from console.watch.logs import LogHub, LogRecord
 from console.watch.logstream import ContainerStream
+from tests.engine.conftest import without
+from tests.engine.far import WAYS, reached
 from tests.lab.shell import run
+from tests.sshd import missing
 
 SCRIPT = (
     "import sys,time\n"
@@ -73,9 +79,26 @@ async def test_a_real_container_is_followed_through_a_restart(ticking: str) -> N
         hub.close()
 
 
-def test_the_api_streams_both_outputs_and_goes_on_after_a_restart(ticking: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ("socket", *WAYS))
+def test_the_api_streams_both_outputs_and_goes_on_after_a_restart(
+    ticking: str, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "ssh" and (why := missing()):
+        without(why)
+    path = engine_socket(find_endpoint("", os.environ).host)
+    assert path is not None
+    with contextlib.ExitStack() as until_end:
+        if way != "socket":
+            patch = until_end.enter_context(monkeypatch.context())
+            for name, value in until_end.enter_context(reached(way, path, tmp_path)).items():
+                patch.setenv(name, value)
+        followed(ticking)
+
+
+def followed(ticking: str) -> None:
     data: list[bytes] = []
-    stream = ContainerStream("app", ticking, False, Engine(DockerConfig()), lambda chunk, old: data.append(chunk))
+    engine = Engine(DockerConfig())
+    stream = ContainerStream("app", ticking, False, engine, lambda chunk, old: data.append(chunk))
     stream.start()
     try:
         soon(lambda: b"".join(data).count(b"tick") > 5)
@@ -87,3 +110,4 @@ def test_the_api_streams_both_outputs_and_goes_on_after_a_restart(ticking: str, 
         assert len(stamps) == len(set(stamps)), "a line came twice"
     finally:
         stream.close()
+        engine.close()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import statistics
-import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -17,8 +16,11 @@ from console.watch.containers import Container, ContainersReading, ContainersSou
 from console.watch.engine_api import Engine
 from console.watch.engine_host import find_endpoint
 from console.watch.source import Reading, Supervisor
+from tests.engine.conftest import without
+from tests.engine.far import WAYS, reached
 from tests.lab.images import TINY
 from tests.lab.lab import Lab, PrivateEngine
+from tests.sshd import missing
 
 Watch = Callable[[str], Awaitable["Watched"]]
 
@@ -200,51 +202,24 @@ async def test_an_engine_killed_and_started_again(private_engine: PrivateEngine,
     await watched.until_container("one", lambda c: c.running)
 
 
-@pytest.fixture
-def tcp_host() -> Iterator[str]:
-    """The shared engine behind TCP, as a remote one is."""
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_remote_engine_gives_figures_by_its_stats(
+    healthy_lab: Lab, way: str, watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = engine_socket(shared_host())
     assert path is not None
-    server = socket.create_server(("127.0.0.1", 0))
-    opened: list[socket.socket] = []
-
-    def pump(source: socket.socket, target: socket.socket) -> None:
-        try:
-            while part := source.recv(65536):
-                target.sendall(part)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-    def accept() -> None:
-        while True:
-            try:
-                near, _ = server.accept()
-            except OSError:
-                return
-            far = socket.socket(socket.AF_UNIX)
-            opened.extend((near, far))
-            far.connect(str(path))
-            for ends in ((near, far), (far, near)):
-                threading.Thread(target=pump, args=ends, daemon=True).start()
-
-    accepting = threading.Thread(target=accept, daemon=True)
-    accepting.start()
-    yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
-    server.shutdown(socket.SHUT_RDWR)
-    server.close()
-    accepting.join(5)
-    for each in opened:
-        each.close()
-
-
-async def test_a_remote_engine_gives_figures_by_its_stats(healthy_lab: Lab, tcp_host: str, watch: Watch) -> None:
-    watched = await watch(tcp_host)
-    name = healthy_lab.stack.container("app")
-    app = await watched.until_container(name, lambda c: c.cpu is not None and c.net_in is not None, 40)
-    assert app.memory is not None and app.memory > 1_000_000
-    detail = await watched.source.describe(name)
-    assert (detail.summary_error, detail.processes_error, detail.logs_error) == ("", "", "")
+    if way == "ssh" and (why := missing()):
+        without(why)
+    with reached(way, path, tmp_path) as env:
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        watched = await watch("")
+        name = healthy_lab.stack.container("app")
+        app = await watched.until_container(name, lambda c: c.cpu is not None and c.net_in is not None, 40)
+        assert app.memory is not None and app.memory > 1_000_000
+        detail = await watched.source.describe(name)
+        assert (detail.summary_error, detail.processes_error, detail.logs_error) == ("", "", "")
+        await watched.supervisor.close()
 
 
 async def test_detail_of_a_container(healthy_lab: Lab, watch: Watch) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 
 from tests.pty.terminal import Terminal
 from tests.pty.test_console import CONSOLE, ROOT, declare, env, events, open_console
+from tests.sshd import missing, sshd
 
 __all__ = ["env"]  # the fixture
 
@@ -80,48 +79,13 @@ def test_an_entry_written_before_the_disk_filled_up_and_one_after_it(env: dict[s
     assert [n["d"]["text"] for n in notes] == ["written on a full disk"]  # type: ignore[index]
 
 
-@pytest.fixture
-def sshd(tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    """A real sshd on loopback with a key of its own: (port, private key)."""
-    program = shutil.which("sshd") or "/usr/sbin/sshd"
-    if not Path(program).exists() or not shutil.which("ssh"):
-        without("openssh is missing")
-    Path("/run/sshd").mkdir(exist_ok=True)
-    for name in ("host", "me"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)], check=True)
-    (tmp_path / "authorized").write_text((tmp_path / "me.pub").read_text())
-    port = 20000 + os.getpid() % 20000
-    config = tmp_path / "sshd_config"
-    config.write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {tmp_path}/host\nAuthorizedKeysFile {tmp_path}/authorized\n"
-        "StrictModes no\nUsePAM no\nPermitRootLogin yes\nPidFile none\nPasswordAuthentication no\n"
-    )
-    server = subprocess.Popen([program, "-D", "-e", "-f", str(config)], stderr=subprocess.PIPE, text=True)
-    assert server.stderr is not None
-    for line in server.stderr:
-        if "Server listening" in line:
-            break
-    drain = threading.Thread(target=server.stderr.read, daemon=True)
-    drain.start()
-    yield port, tmp_path / "me"
-    server.terminate()
-    server.wait(5)
-    drain.join(5)
-    server.stderr.close()
-
-
-def test_a_dropped_ssh_connection_ends_the_console_and_loses_nothing(
-    env: dict[str, str], sshd: tuple[int, Path], tmp_path: Path
-) -> None:
-    port, key = sshd
+def test_a_dropped_ssh_connection_ends_the_console_and_loses_nothing(env: dict[str, str], tmp_path: Path) -> None:
+    if why := missing():
+        without(why)
     marker = f"SEVDECK_TEST_MARK={tmp_path.name}"
     settings = " ".join(f"{name}='{value}'" for name, value in {**env, "TERM": "xterm-256color"}.items())
-    ssh = [
-        "ssh", "-tt", "-F", "none", "-p", str(port), "-i", str(key), "-o", "StrictHostKeyChecking=no",
-        "-o", f"UserKnownHostsFile={tmp_path}/known", "-o", "LogLevel=ERROR", "127.0.0.1",
-        f"env {marker} {settings} {sys.executable} -m console",
-    ]  # fmt: skip
-    with Terminal(ssh, env={**env, "HOME": str(tmp_path)}) as terminal:
+    remote = f"env {marker} {settings} {sys.executable} -m console"
+    with sshd(tmp_path) as server, Terminal([*server.command, "-tt", "127.0.0.1", remote], env=env) as terminal:
         terminal.wait_for(r"cpu .* load", 30)
         declare(terminal, "Declared over ssh")
         console = next(
