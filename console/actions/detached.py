@@ -15,6 +15,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from console.incident.disk import open_log
+
 TRIES = 3  # times a killed worker is started again
 _SPAWN_DEADLINE = 10.0  # seconds until the new process stands on its own; it takes 0.05
 
@@ -25,7 +27,7 @@ def spawn(data_dir: Path, run_id: str, lock_fd: int, settings: bytes, log: Path)
     code = Path(__file__).resolve().parents[2]
     path = os.pathsep.join(filter(None, (str(code), os.environ.get("PYTHONPATH", ""))))
     argv = [sys.executable, "-m", "console.actions.detached", str(data_dir), run_id, str(lock_fd)]
-    with log.open("ab") as output:
+    with open_log(log) as output:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,

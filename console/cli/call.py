@@ -118,6 +118,7 @@ class Call:
         """Send Python's logging to the log file, secrets masked; None when it cannot be written."""
         import logging
 
+        from console.incident.disk import open_log
         from console.redact import redact
 
         class Masked(logging.Formatter):
@@ -128,6 +129,7 @@ class Call:
             path = self.records.path / _LOG_NAME
             if path.exists() and path.stat().st_size > _LOG_LIMIT:
                 path.replace(path.with_suffix(".log.1"))
+            open_log(path).close()
             handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
         except (OSError, SevdeckError):
             return None

@@ -12,7 +12,7 @@ import fcntl
 import os
 import stat
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 _KEEP_SIZE = 0x01  # FALLOC_FL_KEEP_SIZE of linux/falloc.h: posix_fallocate would change the size readers see
 
@@ -81,6 +81,15 @@ def shared(directory: Path) -> bool:
 
 def file_mode(directory: Path) -> int:
     return 0o660 if shared(directory) else 0o600
+
+
+def open_log(path: Path) -> BinaryIO:
+    """A log file to append to, of the directory's group where that is shared: whoever comes second writes on."""
+    mode = file_mode(path.parent)
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, mode)
+    with contextlib.suppress(PermissionError):  # somebody else's, who made it so already
+        os.fchmod(fd, mode)
+    return os.fdopen(fd, "ab")
 
 
 def make_directory(path: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import multiprocessing
 import os
+import stat
 import time
 from pathlib import Path
 
 import pytest
 
 from console.errors import RecordError, UsageError
+from console.incident import disk
 from console.incident.documents import Documents
 from console.incident.events import Actor
 from console.incident.store import IncidentStore
@@ -141,3 +143,14 @@ def test_documents_can_be_forgotten(store: IncidentStore) -> None:
     store.documents.put("things", {"a": {"n": 1}, "b": {"n": 2}})
     store.documents.forget("things", {"a"})
     assert store.documents.all("things") == {"b": {"n": 2}}
+
+
+def test_a_log_belongs_to_the_group_of_a_shared_directory(tmp_path: Path) -> None:
+    for mode, expected in ((0o2770, 0o660), (0o700, 0o600)):
+        tmp_path.chmod(mode)
+        log = tmp_path / f"{expected:o}.log"
+        for text in (b"ana\n", b"bo\n"):
+            with disk.open_log(log) as file:
+                file.write(text)
+        assert stat.S_IMODE(log.stat().st_mode) == expected
+        assert log.read_bytes() == b"ana\nbo\n"
