@@ -20,6 +20,7 @@ from console.incident.chain import ChainReader, Damage, writer_of
 from console.incident.clock import HybridClock
 from console.incident.disk import Disk, RealDisk
 from console.incident.events import Actor, Event, admit, check_kind, new_id, short
+from console.incident.shelf import journal_files
 from console.incident.writer import NotSavedError, Writer
 
 __all__ = ["Journal", "NotSavedError"]
@@ -51,8 +52,8 @@ class Journal:
         self._append_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._keep_lock = threading.Lock()  # held for moments only, never while a disk is asked
-        self._readers: dict[str, ChainReader] = {}
-        self._unreadable: dict[str, Damage] = {}
+        self._readers: dict[Path, ChainReader] = {}
+        self._unreadable: dict[Path, Damage] = {}
         self._own_writers: set[str] = set()
         self._own_heads: dict[str, tuple[int, str]] = {}
         self._events: dict[str, Event] = {}
@@ -115,8 +116,7 @@ class Journal:
         """Last verified entry of every writer: writer -> (seq, hash)."""
         with self._read_lock:
             self._read_others()
-            others = {w: (r.seq, r.head) for w, r in self._readers.items() if r.seq}
-            return others | self._own_heads.copy()
+            return self._others_heads() | self._own_heads.copy()
 
     def put_blob(self, content: bytes) -> str:
         """Store something large; durable when this returns. The answer is its sha256, for an event to name."""
@@ -166,6 +166,8 @@ class Journal:
             return
         with self._keep_lock:
             known = self._events.get(event.id)
+            if known is not None and known.hash == event.hash:
+                return  # the same entry in another copy of its file
             if known is None or event.order < known.order:
                 self._events[event.id] = event
             self._fresh.append(event)
@@ -173,12 +175,21 @@ class Journal:
     def _heads_to_name(self) -> dict[str, tuple[int, str]]:
         """Heads of other writers that we read since we last named them: later they are our testimony."""
         with self._read_lock:
-            changed = {w: (r.seq, short(r.head)) for w, r in self._readers.items() if r.seq > self._named.get(w, 0)}
+            heads = self._others_heads().items()
+        changed = {w: (seq, short(head)) for w, (seq, head) in heads if seq > self._named.get(w, 0)}
         return dict(sorted(changed.items())[:_MAX_SEEN])
+
+    def _others_heads(self) -> dict[str, tuple[int, str]]:
+        """The last verified entry of each other writer, in whichever copy of its file goes furthest."""
+        heads: dict[str, tuple[int, str]] = {}
+        for reader in self._readers.values():
+            if reader.seq > heads.get(reader.writer, (0, ""))[0]:
+                heads[reader.writer] = (reader.seq, reader.head)
+        return heads
 
     def _read_others(self) -> None:
         try:
-            paths = list(self.directory.iterdir())
+            paths = journal_files(self.directory)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -187,15 +198,15 @@ class Journal:
             writer = writer_of(path)
             if writer is None or writer in self._own_writers:
                 continue
-            reader = self._readers.setdefault(writer, ChainReader(path, writer))
+            reader = self._readers.setdefault(path, ChainReader(path, writer))
             try:
                 found = reader.poll()
             except OSError as error:  # somebody else's private file must not hide everybody's entries
-                self._unreadable[writer] = Damage(
+                self._unreadable[path] = Damage(
                     path.name, writer, reader.seq, 0, 0, f"cannot be read: {error.strerror}"
                 )
                 continue
-            self._unreadable.pop(writer, None)
+            self._unreadable.pop(path, None)
             for event in found:
                 self.clock.observe(event.hlc)
                 self._keep(event)

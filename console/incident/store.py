@@ -20,6 +20,7 @@ from console.incident.documents import Documents
 from console.incident.events import Actor, new_id
 from console.incident.journal import Journal
 from console.incident.records import FINAL, Incident
+from console.incident.shelf import journal_files
 from console.incident.state import fold
 
 _ID = re.compile(r"INC-(\d{4})-(\d{4,})")
@@ -178,7 +179,7 @@ class IncidentStore:
 
 def _fingerprint(directory: Path) -> list[list[Any]]:
     """Names and sizes of its journals: files only grow, so equal sizes are equal content."""
-    return [[path.name, path.stat().st_size] for path in sorted(directory.glob("*.jsonl"))]
+    return [[path.name, path.stat().st_size] for path in journal_files(directory)]
 
 
 def _listed(id: str, incident: Incident) -> Listed:

@@ -7,12 +7,13 @@ later event of another writer named the head. There is no key: who may write all
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from console.incident.chain import ChainReader, Damage, writer_of
 from console.incident.events import Event
+from console.incident.shelf import journal_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,36 +31,57 @@ class Verdict:
 
 def verify(directory: Path) -> Verdict:
     """Read everything anew. A file that cannot be read is damage like any other."""
-    readers: dict[str, ChainReader] = {}
+    readers: dict[Path, ChainReader] = {}
     testimony: list[Event] = []
     damage: list[Damage] = []
-    count = 0
-    for path in sorted(directory.glob("*.jsonl")):
-        writer = writer_of(path)
-        if writer is None:
-            continue
-        reader = readers.setdefault(writer, ChainReader(path, writer))
+    hashes: set[str] = set()
+    for path in journal_files(directory):
+        writer = writer_of(path) or ""
+        reader = readers[path] = ChainReader(path, writer)
         try:
             events = reader.poll()
         except OSError as error:
             damage.append(Damage(path.name, writer, 0, 0, 0, f"cannot be read: {error.strerror}"))
             continue
-        count += len(events)
+        hashes.update(event.hash for event in events)
         testimony += [event for event in events if event.seen]
     damage += [place for reader in readers.values() for place in reader.damage]
     ends = [torn for reader in readers.values() if (torn := reader.torn()) is not None]
     damage += [place for place in ends if not place.torn]
-    damage += _contradictions(readers, testimony)
+    damage += _forks(readers.values())
+    furthest = _furthest(readers.values())
+    damage += _contradictions(furthest, testimony)
     damage.sort(key=lambda place: (place.file, place.offset))
     return Verdict(
         ok=not damage,
-        events=count,
-        writers=len(readers),
-        head=combined_head({w: (r.seq, r.head) for w, r in readers.items() if r.seq}),
+        events=len(hashes),
+        writers=len(furthest),
+        head=combined_head({w: (r.seq, r.head) for w, r in furthest.items() if r.seq}),
         first_bad=damage[0] if damage else None,
         damage=tuple(damage),
         torn=tuple(place for place in ends if place.torn),
     )
+
+
+def _furthest(readers: Iterable[ChainReader]) -> dict[str, ChainReader]:
+    """Of several copies of one writer's file the one that goes furthest."""
+    found: dict[str, ChainReader] = {}
+    for reader in readers:
+        if reader.writer not in found or reader.seq > found[reader.writer].seq:
+            found[reader.writer] = reader
+    return found
+
+
+def _forks(readers: Iterable[ChainReader]) -> Iterator[Damage]:
+    """Copies of one writer's file that tell different stories."""
+    first: dict[str, ChainReader] = {}
+    for reader in readers:
+        other = first.setdefault(reader.writer, reader)
+        for seq, (a, b) in enumerate(zip(other.hashes, reader.hashes, strict=False), 1):
+            if a and b and a != b:
+                reason = f"entry {seq} is another one than in {other.path}: the writer was forked"
+                yield Damage(str(reader.path), reader.writer, seq - 1, 0, 0, reason)
+                break
 
 
 def combined_head(heads: Mapping[str, tuple[int, str]]) -> str:
