@@ -1,7 +1,8 @@
 """The incident's journal: every writing session appends to a file of its own, everybody reads all of them.
 
 `append` returns when the event is on disk and not before. A file is never repaired, reopened for writing or
-rewritten: bytes that were acknowledged stay as they are. All calls block; a screen makes them in a thread.
+rewritten: bytes that were acknowledged stay as they are. When the disk fails the next spare place is written to.
+All calls block; a screen makes them in a thread.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from console.incident.chain import ChainReader, Damage, writer_of
 from console.incident.clock import HybridClock
 from console.incident.disk import Disk, RealDisk
 from console.incident.events import Actor, Event, admit, check_kind, new_id, short
-from console.incident.shelf import journal_files
-from console.incident.writer import NotSavedError, Writer
+from console.incident.shelf import bring_home, journal_files, make_spare, spare_files, spare_places
+from console.incident.writer import DiskFailedError, NotSavedError, Writer
 
 __all__ = ["Journal", "NotSavedError"]
 
@@ -48,6 +49,8 @@ class Journal:
         self.clock = HybridClock(wall)
         self._wall = wall
         self._disk = disk or RealDisk()
+        self._places = (directory, *spare_places(directory))  # the first is written to
+        self._moved = ""  # why it is not the directory any more
         self._writer: Writer | None = None
         self._append_lock = threading.Lock()
         self._read_lock = threading.Lock()
@@ -77,16 +80,38 @@ class Journal:
         """
         check_kind(kind, data)
         admitted = admit(data)
+        entry = id or new_id()
         with self._append_lock:
-            writer = self._ready_writer()
-            finished = self._acknowledge(writer, writer.finish_pending())
-            if finished is not None and finished.id == id:
-                return finished
-            seen = self._heads_to_name()
-            event = writer.append(kind, admitted, id or new_id(), at, actor or self.actor, seen)
-            self._named.update({w: seq for w, (seq, _) in seen.items()})
-            self._acknowledge(writer, event)
-            return event
+            while True:
+                try:
+                    return self._append(kind, admitted, entry, at, actor or self.actor)
+                except DiskFailedError as error:
+                    if not self._go_elsewhere(error.message):
+                        raise
+
+    def _append(self, kind: str, admitted: dict[str, Any], id: str, at: float | None, actor: Actor) -> Event:
+        writer = self._ready_writer()
+        finished = self._acknowledge(writer, writer.finish_pending())
+        if finished is not None and finished.id == id:
+            return finished
+        seen = self._heads_to_name()
+        event = writer.append(kind, admitted, id, at, actor, seen)
+        self._named.update({w: seq for w, (seq, _) in seen.items()})
+        self._acknowledge(writer, event)
+        return event
+
+    @property
+    def elsewhere(self) -> str:
+        """Where entries are written now and why, in words; "" when it is the record's own directory."""
+        return f"recording in {self._places[0]}: {self._moved}" if self._moved else ""
+
+    def go_elsewhere(self, reason: str) -> bool:
+        """Write to the next spare place from now on; False when there is none left.
+
+        An entry that waits for room is written there when it is tried again with its id.
+        """
+        with self._append_lock:
+            return self._go_elsewhere(reason)
 
     def poll(self) -> list[Event]:
         """Verified events that were not given before, of all writers, this one included. Cheap: one stat a file."""
@@ -127,15 +152,31 @@ class Journal:
         return blobs.get(self.directory, sha256)
 
     def renew(self) -> None:
-        """Leave the present file for good; the next append begins a new one. The way on after a disk error."""
+        """Leave the present file for good; the next append begins a new one, in the directory if that works again."""
         with self._append_lock:
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
+            self._leave_file()
+            self._places, self._moved = (self.directory, *spare_places(self.directory)), ""
 
     def close(self) -> None:
         """Give the reserve back. Nothing depends on this being called."""
         self.renew()
+
+    def _leave_file(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _go_elsewhere(self, reason: str) -> bool:
+        while len(self._places) > 1:
+            self._places = self._places[1:]
+            try:
+                make_spare(self._places[0])
+            except OSError:
+                continue
+            self._leave_file()
+            self._moved = reason
+            return True
+        return False
 
     def _ready_writer(self) -> Writer:
         writer = self._writer
@@ -143,10 +184,12 @@ class Journal:
             writer.abandon()  # a fork must not go on with its parent's file
             writer = None
         if writer is None:
-            if not self.directory.is_dir():
+            if not self.directory.is_dir() and not self._moved:
                 raise RecordError(f"there is no record in {self.directory}")
             heads = self.heads()  # reads everything, so that the clock stands after all that can be read
-            writer = Writer(self.directory, self.incident, self._disk, self.clock, self._wall)
+            if not self._moved:
+                bring_home(self.directory)
+            writer = Writer(self._places[0], self.incident, self._disk, self.clock, self._wall)
             writer.create(self.actor)
             self._own_writers.add(writer.id)
             self._named = {w: seq for w, (seq, _) in heads.items()}
@@ -193,7 +236,9 @@ class Journal:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise RecordError(f"the record cannot be read: {error.strerror}") from None
+            if not self._moved:
+                raise RecordError(f"the record cannot be read: {error.strerror}") from None
+            paths = spare_files(self.directory)
         for path in paths:
             writer = writer_of(path)
             if writer is None or writer in self._own_writers:

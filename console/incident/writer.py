@@ -27,10 +27,15 @@ from console.incident.events import Actor, Event, admit, encode_event, new_id, s
 RESERVE = 1 << 20  # bytes kept for a full disk: about 2,700 entries
 _TOP_UP = RESERVE // 2
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FAILED = (errno.EIO, errno.EROFS, errno.ESTALE, errno.ENODEV, errno.ENXIO)
 
 
 class NotSavedError(RecordError):
     """The disk is full. Nothing is lost but this entry, and `append` with the same id may be tried again."""
+
+
+class DiskFailedError(RecordError):
+    """The disk itself failed. This place is given up; the entry may be written to another one with the same id."""
 
 
 class Writer:
@@ -164,7 +169,7 @@ class Writer:
 
     def _refuse_if_poisoned(self) -> None:
         if self._poison:
-            raise RecordError(
+            raise DiskFailedError(
                 f"the disk failed while recording ({self._poison}); {self.path.name} is not written to any more",
                 remedy="What was recorded is kept. Look at dmesg; open the incident again to go on in a new file",
             )
@@ -186,7 +191,8 @@ def _cannot_open(directory: Path, error: OSError) -> RecordError:
         errno.EROFS: "Use --data-dir with a directory that can be written",
         errno.ENOSPC: "Free some space",
     }.get(error.errno or 0, "Check the disk, or use --data-dir")
-    return RecordError(f"cannot record in {directory}: {error.strerror}", remedy=remedy)
+    kind = DiskFailedError if error.errno in _FAILED else RecordError
+    return kind(f"cannot record in {directory}: {error.strerror}", remedy=remedy)
 
 
 def _boot_id() -> str:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import stat
 import threading
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from console.errors import RecordError
+from console.incident import shelf
 from console.incident.chain import START, digest
 from console.incident.clock import MAX_AHEAD_MS, HybridClock
 from console.incident.events import Actor, Event, fact_id, new_id
@@ -26,7 +28,9 @@ BOB = Actor("bob", host="prod-1", uid=1001, via="console")
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(shelf, "_MEMORY", tmp_path / "memory")
+    (tmp_path / "memory").mkdir()
     path = tmp_path / "INC-2026-0001"
     path.mkdir(mode=0o700)
     return path
@@ -153,6 +157,54 @@ def test_a_failing_disk_ends_the_file_for_good(directory: Path, number: int, cal
     journal.append("note", {"text": "doubtful"}, id="an-id-of-its-own")
     assert texts(Journal(directory, BOB).events()) == ["safe", "doubtful"], "lost, or counted twice"
     assert len(list(directory.glob("*.jsonl"))) == 2
+
+
+def test_when_the_disk_fails_it_goes_on_in_a_spare_place_and_comes_home(directory: Path) -> None:
+    disk = FaultyDisk()
+    journal = Journal(directory, ANA, disk=disk)
+    journal.append("note", {"text": "safe"})
+    disk.failing_below = directory
+    journal.append("note", {"text": "after the failure"})
+    journal.append("note", {"text": "and on"})
+    assert "Input/output error" in journal.elsewhere
+    assert texts(journal.events()) == ["safe", "after the failure", "and on"]
+    bob = Journal(directory, BOB)
+    assert texts(bob.events()) == ["safe", "after the failure", "and on"], "another console of this user reads it too"
+    assert verify(directory).ok and verify(directory).writers == 2
+    disk.failing_below = None
+    bob.append("note", {"text": "the disk is back"})
+    for place in shelf.spare_places(directory):
+        shutil.rmtree(place, ignore_errors=True)  # the host was started anew
+    assert texts(Journal(directory, BOB).events()) == ["safe", "after the failure", "and on", "the disk is back"]
+    assert verify(directory).ok
+
+
+def test_a_person_may_write_elsewhere_while_the_disk_is_full(directory: Path) -> None:
+    disk = FaultyDisk()
+    journal = Journal(directory, ANA, disk=disk)
+    disk.on_write = failing(errno.ENOSPC)
+    with pytest.raises(NotSavedError):
+        journal.append("note", {"text": "waits"}, id="w")
+    disk.on_write = lambda data: data
+    assert journal.elsewhere == "" and journal.go_elsewhere("the disk is full")
+    journal.append("note", {"text": "waits"}, id="w")
+    assert "the disk is full" in journal.elsewhere
+    assert texts(Journal(directory, BOB).events()) == ["waits"]
+
+
+def test_a_spare_place_that_somebody_else_prepared_is_neither_used_nor_believed(directory: Path) -> None:
+    first, second = shelf.spare_places(directory)
+    first.parents[1].mkdir(mode=0o777, parents=True)
+    first.parents[1].chmod(0o777)
+    disk = FaultyDisk()
+    journal = Journal(directory, ANA, disk=disk)
+    disk.failing_below = directory
+    journal.append("note", {"text": "x"})
+    assert not first.exists() and len(list(second.iterdir())) == 1
+    first.mkdir(parents=True)
+    forged = Journal(directory, BOB)
+    shutil.copy(next(second.iterdir()), first / f"host-{'f' * 32}.jsonl")
+    assert texts(forged.events()) == ["x"] and forged.damage() == []
 
 
 def test_the_door_refuses_before_anything_is_written(directory: Path) -> None:
