@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from console.config_file import Document, parse_duration, show_duration
-from console.errors import UsageError
+from console.errors import Problem, UsageError
 from console.places import DataDir, config_candidates, data_dir, find_config
 
 __all__ = [
@@ -178,6 +178,7 @@ class Config:
     # backup, access, notify, contacts, escalation, replica.
     extra: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)  # key path -> line in the file
+    notices: tuple[Problem, ...] = ()  # settings that are well and do nothing yet
     searched: tuple[Path, ...] = ()  # where a file was looked for when none was found
 
 
@@ -199,7 +200,8 @@ def read(path: Path) -> Config:
     document = Document.read(path)
     config = build(document.root())
     document.raise_if_faulty()
-    return replace(config, path=path, lines=document.settings)
+    notices = tuple(sorted(document.notices, key=lambda notice: notice.line or 0))
+    return replace(config, path=path, lines=document.settings, notices=notices)
 
 
 def resolve_secret(ref: str, env: Mapping[str, str] | None = None) -> str:

@@ -61,6 +61,7 @@ class Document:
         """Parse `text`; raises InvalidFileError with the line when it is not TOML."""
         self.file = str(path)
         self.problems: list[Problem] = []
+        self.notices: list[Problem] = []  # no faults: what a person should know about settings that are well
         placed = list(_placed(text))
         self.lines = {path: number for path, number, _ in placed}
         self.settings = {path: number for path, number, header in placed if not header}
@@ -96,6 +97,9 @@ class Document:
     def fault(self, where: str, message: str) -> None:
         self.problems.append(Problem(self.file, where, message, self.line(where)))
 
+    def notice(self, where: str, message: str) -> None:
+        self.notices.append(Problem(self.file, where, message, self.line(where)))
+
     def raise_if_faulty(self) -> None:
         if self.problems:
             raise InvalidFileError(sorted(self.problems, key=lambda problem: problem.line or 0))
@@ -119,6 +123,12 @@ class Table:
     def known(self, key: str) -> None:
         """Say that `key` belongs here without reading it."""
         self._known.add(key)
+
+    def without_effect(self, *keys: str) -> None:
+        """Say of each of these keys that is set that it is accepted and nothing reads it yet."""
+        for key in keys:
+            if key in self.data and not isinstance(self.data[key], dict):  # a table says it of its own keys
+                self.document.notice(self.path(key), "accepted, has no effect yet")
 
     def path(self, key: str) -> str:
         return f"{self.where}.{key}" if self.where else key

@@ -36,13 +36,22 @@ AGGREGATES = ("sum", "count", "avg", "last", "min", "max", "p50", "p90", "p95", 
 THEMES = ("dark", "light", "high-contrast", "ansi")
 REFRESH = (1, 2, 5)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+# Keys of records that nothing reads yet, by table; those of `extra` say it in `_told`.
+WITHOUT_EFFECT = {
+    "service": ("environment",),
+    "logs": ("format",),
+    "cache": ("dsn",),
+    "recovery": ("unattended_max_level",),
+    "recovery.budgets": ("level3", "level4"),
+}
 _SEVERITIES = ("sev1", "sev2", "sev3", "sev4")
 
 
 def build(root: Table) -> Config:
     """The settings in `root`. Problems are noted in its document; a wrong value counts as its default."""
     theme, refresh = _console(root.table("console"))
-    database = _store(root.table("database"))
+    database, cache = _store(root.table("database")), root.table("cache")
+    cache.without_effect(*WITHOUT_EFFECT["cache"])
     config = Config(
         service=_service(root.table("service")),
         docker=_docker(root.table("docker")),
@@ -52,7 +61,7 @@ def build(root: Table) -> Config:
         metrics=_named(root, "metrics", lambda table: _metric(table, database)),
         thresholds=_thresholds(root.table("thresholds")),
         database=database,
-        cache=_store(root.table("cache")),
+        cache=_store(cache),
         recovery=_recovery(root.table("recovery")),
         keys=_keys(root.table("keys")),
         theme=theme,
@@ -65,6 +74,7 @@ def build(root: Table) -> Config:
 
 def _service(table: Table) -> ServiceConfig:
     section = ServiceConfig(table.text("name"), table.text("environment"), table.text("url", check=_url_fault))
+    table.without_effect(*WITHOUT_EFFECT["service"])
     table.done()
     return section
 
@@ -130,6 +140,7 @@ def _log(table: Table) -> LogConfig:
         format=table.text("format"),
         timezone=table.text("timezone", check=_timezone_fault),
     )
+    table.without_effect(*WITHOUT_EFFECT["logs"])
     places = [key for key in ("path", "container", "unit") if key in table]
     if len(places) != 1:
         found = f"found {' and '.join(places)}" if places else "found none"
@@ -183,7 +194,9 @@ def _recovery(table: Table) -> RecoveryConfig:
     observation = table.duration("observation", 0.0)
     budgets = table.table("budgets")
     told = {f"level{n}": budgets.text(f"level{n}", check=_budget_fault) for n in range(1, 5)}
+    budgets.without_effect(*WITHOUT_EFFECT["recovery.budgets"])
     budgets.done()
+    table.without_effect(*WITHOUT_EFFECT["recovery"])
     table.done()
     return RecoveryConfig(int(level), observation, {key: value for key, value in told.items() if value})
 
@@ -203,7 +216,7 @@ def _keys(table: Table) -> dict[str, str]:
 
 
 def _extra(root: Table) -> dict[str, Any]:
-    """Sections that their owners read themselves; here they are checked, and their defaults are left to them."""
+    """Sections that nothing acts on yet: they are checked, and each key that is set is named as such."""
     return {
         "backup": _backup(root.table("backup")),
         "access": _lists(root.table("access"), ("viewer", "responder", "commander")),
@@ -266,7 +279,8 @@ def _lists(table: Table, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _told(table: Table, values: dict[str, Any]) -> dict[str, Any]:
-    """Only what the file says, so that whoever reads a section knows what was left open."""
+    """Only what the file says, so that whoever reads a section knows what was left open. Nobody does yet."""
+    table.without_effect(*values)
     table.done()
     return {key: value for key, value in values.items() if key in table}
 

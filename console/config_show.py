@@ -11,9 +11,11 @@ from typing import Any
 
 from console.config import Config, Limits, mask_dsn
 from console.config_file import show_duration
+from console.config_sections import WITHOUT_EFFECT
 
 _DURATIONS = {"every", "timeout", "window", "observation", "rpo", "sev1", "sev2", "sev3", "sev4"}
 _SECRET_KEYS = {"password", "secret", "token"}
+_WITHOUT_EFFECT = {f"{table}.{key}" for table, keys in WITHOUT_EFFECT.items() for key in keys}
 _TABLES = ("service", "docker", "roles", "probes", "logs", "metrics", "thresholds", "database", "cache", "recovery")
 
 
@@ -29,7 +31,15 @@ class Row:
 
 
 def effective(config: Config) -> list[Row]:
-    """Every setting with its value and source. References to secrets are shown, secrets are masked."""
+    """Every setting with its value and source. References to secrets are shown, secrets are masked.
+
+    What has no effect yet is shown only where the file sets it, and says so.
+    """
+    told = {notice.where for notice in config.notices}
+    return [row for row in _rows(config) if row.key in told or re.sub(r"\[\d+\]", "", row.key) not in _WITHOUT_EFFECT]
+
+
+def _rows(config: Config) -> list[Row]:
     rows = []
     for table in _TABLES:
         rows += [Row(key, value, _source(config, key)) for key, value in _walk(table, getattr(config, table))]
@@ -71,9 +81,10 @@ def _masked(name: str, value: Any) -> Any:
 
 def _source(config: Config, key: str) -> str:
     """The line that set `key`: its own, one of a part of it (`cpu.crit`), or that of a table written inline."""
+    without = ", has no effect yet" if any(notice.where == key for notice in config.notices) else ""
     around = [key[: match.start()] for match in re.finditer(r"[.\[]", key)]
     inside = [place for place in config.lines if place.startswith(f"{key}.")]
     for place in (key, *inside, *reversed(around)):
         if config.path is not None and place in config.lines:
-            return f"{config.path.name}:{config.lines[place]}"
+            return f"{config.path.name}:{config.lines[place]}{without}"
     return "default"

@@ -8,10 +8,12 @@ from textual import work
 
 from console.errors import RefusedError, SevdeckError
 from console.guide.bindings import Bindings, bind, preview
+from console.guide.declaration import checklists
 from console.guide.execution import run_blocking
 from console.guide.loader import PLACEHOLDER
 from console.guide.run import PlaybookRun
 from console.guide.schema import Step
+from console.guide.suggestion import suggested
 from console.incident.levels import LEVELS
 from console.incident.records import RunState, StepState
 from console.watch.source import Lane
@@ -99,12 +101,7 @@ class StepActs(ConsoleScreen):
         incident = self.incident or self.seat.desk.incident
         if incident is None or incident.runs:
             return
-        declared = next((entry.data for entry in incident.timeline if entry.kind == "declared"), {})
-        wanted = [LEVELS[incident.severity].playbook]
-        named = declared.get("playbook")
-        if isinstance(named, str) and named and named not in wanted:
-            wanted.append(named)
-        for id in wanted:
+        for id in checklists(incident):
             await self._begin(id)
 
     async def _begin(self, id: str) -> None:
@@ -132,16 +129,21 @@ class StepActs(ConsoleScreen):
         refusal = await self.try_step(lambda: run.tick(id, evidence=known), advance=True)
         if refusal and "evidence" in refusal:
             reason = await self.app.push_screen_wait(Ask("Why is it done all the same?", refusal))
-            if reason is not None:
-                await self.try_step(lambda: run.tick(id, reason=reason, evidence=known), advance=True)
-        elif refusal:
+            if reason is None:
+                return
+            refusal = await self.try_step(lambda: run.tick(id, reason=reason, evidence=known), advance=True)
+        if refusal:
             self.notify(refusal, severity="warning", markup=False)
 
     async def _decide(self, run: PlaybookRun, id: str) -> None:
         step = run.playbook.step(id)
         if step is None:
             return
-        options = [(str(n), line(option.label.say())) for n, option in enumerate(step.options)]
+        advice = suggested(step, self.seat.desk.evidence(self.findings))
+        options = [
+            (str(n), line(option.label.say(), Span(f"  ◀ {advice.why}", "ok") if advice and advice.option == n else ""))
+            for n, option in enumerate(step.options)
+        ]
         chosen = await self.app.push_screen_wait(Choose(step.title.say(), options))
         if chosen is None:
             return
@@ -211,6 +213,10 @@ class StepActs(ConsoleScreen):
             await self._decide(run, step.id)
             return
         if step.type == "recovery" and not state.settled:
+            refusal = await self.try_step(lambda: run.allow(step.id))
+            if refusal:
+                self.notify(refusal, severity="warning", markup=False)
+                return
             await self.app.push_screen_wait(Read(step_lines(step, state, "Esc opens the recovery screen", 96)))
             self.post_message(self.Asked("recovery.open"))
             return

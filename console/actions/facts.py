@@ -16,10 +16,15 @@ _STABLE = 10.0  # seconds after which the engine forgets its restart back-off
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
-    """`state`: up, down (refuses), frozen (accepts and does not answer), denied (no permission)."""
+    """`state`: up, down (refuses), frozen (accepts and does not answer), denied (no permission).
+
+    `place`: the address that was asked and who named it; `remedy`: what to do. Both "" while it is up.
+    """
 
     state: str = "up"
     detail: str = ""
+    place: str = ""
+    remedy: str = ""
 
     @property
     def up(self) -> bool:

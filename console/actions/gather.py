@@ -24,9 +24,11 @@ from console.actions.roles import roles
 from console.actions.validation import RunProbe
 from console.config import Config
 from console.errors import SourceError
+from console.redact import redact
 from console.text import clean
 from console.watch.containers import EngineEvent
 from console.watch.engine_api import EngineError, EngineSilentError
+from console.watch.engine_host import find_endpoint
 from console.watch.probes import ProbeResult
 from console.watch.source import Lane
 
@@ -128,17 +130,24 @@ async def _containers(
             project = config.docker.project or _only_project(listing)
             return EngineState(), project, listing, await engine.project(project) if project else []
     except (SourceError, TimeoutError) as error:
-        return _engine_state(error), config.docker.project, [], []
+        return _engine_state(error, config.docker.host), config.docker.project, [], []
 
 
-def _engine_state(error: Exception) -> EngineState:
+def _engine_state(error: Exception, host: str) -> EngineState:
     detail = clean(getattr(error, "message", "") or "no answer", 300)
+    place, remedy = _engine_place(host), clean(getattr(error, "remedy", ""), 300)
     if isinstance(error, TimeoutError | EngineSilentError):
-        return EngineState("frozen", detail)
+        return EngineState("frozen", detail, place, remedy)
     if "permission" in detail:
-        return EngineState("denied", detail)
+        return EngineState("denied", detail, place, remedy)
     known = isinstance(error, EngineError)
-    return EngineState("down" if known else "frozen", detail)
+    return EngineState("down" if known else "frozen", detail, place, remedy)
+
+
+def _engine_place(host: str) -> str:
+    """The address of the engine that was asked, and who named it."""
+    by = "[docker] host" if host else "DOCKER_HOST" if os.environ.get("DOCKER_HOST") else "no setting names another"
+    return redact(clean(f"{find_endpoint(host, os.environ).host} ({by})", 300))
 
 
 def _only_project(listing: Sequence[dict[str, Any]]) -> str:

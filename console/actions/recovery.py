@@ -41,7 +41,7 @@ def plan(level: int, service: str, facts: Facts, config: Config, *, unattended: 
     spent = None if refused else router.budget_refusal(level, service, facts, config)
     refused = refused or spent
     title = _title(level, service, chosen, facts, reload_only)
-    downtime, total = _expected(level, service, facts, reload_only)
+    downtime, total = _expected(level, service, facts, reload_only) if containers else (None, None)
     return Plan(
         plan_id="",
         level=level,
@@ -111,10 +111,12 @@ def preconditions(level: int, service: str, facts: Facts, config: Config) -> tup
     """Everything looked at before this level, also what holds: the responder sees what was checked."""
     found = [
         Precondition("engine answers", facts.engine.up, facts.engine.detail or facts.engine.state),
-        Precondition(
-            "no other run", facts.holder is None, f"run {facts.holder.run_id}" if facts.holder else "project is free"
-        ),
+        _free(facts),
         Precondition("not on hold", not facts.hold, facts.hold or "no hold file"),
+    ]
+    if not facts.engine.up:  # nothing below was looked at, and not looked at is not well
+        return tuple(found)
+    found += [
         *(
             Precondition(f"disk {d.mount}", d.percent < router.DISK_FULL, f"{d.percent:.0f} % in use")
             for d in facts.disks
@@ -143,6 +145,13 @@ def preconditions(level: int, service: str, facts: Facts, config: Config) -> tup
     return tuple(found)
 
 
+def _free(facts: Facts) -> Precondition:
+    if facts.holder is not None:
+        return Precondition("no other run", False, f"run {facts.holder.run_id}")
+    known = bool(facts.project)
+    return Precondition("no other run", True if known else None, "project is free" if known else "no project is known")
+
+
 def observation(level: int, containers: Iterable[ServiceContainer], config: Config) -> float:
     """Seconds to watch: never shorter than twice what the health checks need to notice a hang."""
     if config.recovery.observation:
@@ -167,6 +176,8 @@ def _reload_is_enough(facts: Facts, who: Roles, service: str) -> bool:
 
 
 def _title(level: int, service: str, chosen: tuple[str, ...], facts: Facts, reload_only: bool) -> str:
+    if level == 2 and not chosen:
+        return "restart all services"
     if level == 2:
         return f"restart {len(chosen)} service{'' if len(chosen) == 1 else 's'}"
     if reload_only:

@@ -1,7 +1,7 @@
 """The router: what is wrong, which level would mend it, and which levels must not run now.
 
 Pure over `Facts`. Causes are looked for before the ladder: a level that cannot help is refused with the reason
-and with what would help (fingerprints and their evidence: docs/recovery.md).
+and with what would help (docs/recovery.md#what-is-looked-at-first, docs/recovery.md#what-is-refused-and-why).
 """
 
 from __future__ import annotations
@@ -112,6 +112,11 @@ def refusal(level: int, service: str, facts: Facts, config: Config, *, unattende
     blocked = _blocked(facts, level)
     if blocked:
         return blocked
+    if not facts.project:
+        return Refusal(
+            "this engine has no Compose project, or several and none is chosen",
+            "name it as [docker] project in sevdeck.toml",
+        )
     who = roles(facts, config)
     targets = (service,) if level == 1 else services(facts)
     if level == 1 and not service:
@@ -148,7 +153,12 @@ def _blocked(facts: Facts, level: int) -> Refusal | None:
             "without live-restore that stops every container",
         )
     if not engine.up:
-        return Refusal(f"the Docker engine cannot be used: {engine.detail}", "no level helps while the engine is away")
+        place = f"; looked for at {engine.place}" if engine.place else ""
+        remedy = f". {engine.remedy}" if engine.remedy else ""
+        return Refusal(
+            f"the Docker engine cannot be used: {engine.detail}{place}",
+            f"no level helps while the engine is away{remedy}",
+        )
     if facts.holder is not None:
         return Refusal(
             describe(facts.project, facts.holder, facts.taken_at),

@@ -1,6 +1,7 @@
 """What to do about a cause: one suggestion with its reason, and never a restart where a restart does not help.
 
-Rules and the evidence behind them: docs/recovery.md. They look at one `Case` and change nothing.
+What recovery itself refuses, and why: docs/recovery.md#what-is-refused-and-why. The rules here look at one `Case` and
+change nothing.
 """
 
 from __future__ import annotations

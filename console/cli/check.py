@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import time
 from collections.abc import Iterable, Iterator
@@ -19,8 +20,15 @@ _MARKS = {"ok": "●", "warn": "▲", "fail": "✖", "unknown": "○"}
 
 def register(commands: Any) -> None:
     check = commands.add_parser("check", help="is everything well? causes first, with what to do")
-    check.add_argument("group", nargs="*", choices=[*GROUPS, []], metavar="GROUP", help=", ".join(GROUPS))
+    check.add_argument("group", nargs="*", type=_group, metavar="GROUP", help=", ".join(GROUPS))
     check.set_defaults(run=_check)
+
+
+def _group(word: str) -> str:
+    """One of the groups. argparse's own `choices` would have to hold the empty list that no group at all gives."""
+    if word not in GROUPS:
+        raise argparse.ArgumentTypeError(f"there is no group {word!r}; groups: {', '.join(GROUPS)}")
+    return word
 
 
 def _check(call: Call) -> int:

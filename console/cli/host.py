@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from console.cli.call import Call
-from console.errors import InvalidFileError, RefusedError, SevdeckError
+from console.errors import InvalidFileError, Problem, RefusedError, SevdeckError
 
 
 def register(commands: Any) -> None:
@@ -102,21 +102,26 @@ def _check(call: Call) -> int:
     from console.commands import keymap
 
     problems = []
+    notices: tuple[Problem, ...] = ()
     path = None
     try:
         config = call.config
-        path = config.path
+        path, notices = config.path, config.notices
         problems = keymap(config.keys, str(path))[1] if path else []
     except InvalidFileError as error:
         problems = error.problems
-    errors = [{"file": p.file, "key": p.where, "line": p.line, "message": p.message} for p in problems]
+    errors, told = ([_problem(p) for p in found] for found in (problems, notices))
     if problems:
         count = f"{len(problems)} faults" if len(problems) > 1 else "1 fault"
         text = "\n".join([*(str(problem) for problem in problems), count])
     else:
         text = f"{path} is well." if path else "There is no file; the defaults hold. `sevdeck init` writes one."
-    call.answer({"valid": not problems, "errors": errors}, text)
+    call.answer({"valid": not problems, "errors": errors, "notices": told}, "\n".join([*map(str, notices), text]))
     return 2 if problems else 0
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {"file": problem.file, "key": problem.where, "line": problem.line, "message": problem.message}
 
 
 def _snapshot(call: Call) -> int:

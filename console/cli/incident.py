@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.cli import incident_acts as acts
 from console.cli.call import Call
-from console.errors import SevdeckError
+from console.errors import SevdeckError, UsageError
 
 if TYPE_CHECKING:
     from console.incident.journal import Journal
@@ -28,7 +28,11 @@ def register(commands: Any) -> None:
 
     declare = action("declare", _declare, "declare an incident", id=False)
     declare.add_argument("--title", required=True, help="what users see, in a few words")
-    declare.add_argument("--severity", required=True, help="1 to 4 (also SEV-1, P0)")
+    declare.add_argument("--severity", default="", help="1 to 4 (also SEV-1, P0); the answers propose one")
+    declare.add_argument(
+        "--answer", action="append", default=[], metavar="QUESTION=ANSWER", help="to the wizard, such as data=yes"
+    )
+    declare.add_argument("--reason", default="", help="why the severity is another than the answers propose")
     declare.add_argument("--commander", default="", metavar="WHO")
     declare.add_argument("--drill", action="store_true", help="an exercise: kept out of the figures")
     declare.add_argument("--no-evidence", action="store_true", help="do not look at the host now")
@@ -75,13 +79,14 @@ def register(commands: Any) -> None:
 
 def _declare(call: Call) -> int:
     from console.cli.as_json import rfc3339
-    from console.incident.levels import label, parse_severity
+    from console.incident.levels import label
 
     args = call.args
-    severity = parse_severity(args.severity)
-    journal = acts.incident_store(call).create(args.title, severity, commander=args.commander, drill=args.drill)
+    severity, wizard = _severity(args)
+    store = acts.incident_store(call)
+    journal = store.create(args.title, severity, commander=args.commander, drill=args.drill, **wizard)
     declared = journal.events()[0]
-    _begin_checklist(call, journal, severity)
+    begun = _begin_checklists(call, journal)
     if not args.no_evidence:
         _add_evidence(call, journal)
     journal.close()
@@ -91,6 +96,7 @@ def _declare(call: Call) -> int:
         "severity": severity,
         "declared_at": rfc3339(declared.at),
         "drill": args.drill,
+        "playbooks": begun,
         **acts.place(journal, declared),
     }
     what = "drill" if args.drill else "incident"
@@ -98,16 +104,40 @@ def _declare(call: Call) -> int:
     return 0
 
 
-def _begin_checklist(call: Call, journal: Journal, severity: int) -> None:
-    """Start the response checklist. The declaration stands whatever happens here."""
+def _severity(args: Any) -> tuple[int, dict[str, Any]]:
+    """The severity, and what the declaration keeps of the wizard: as the console does when its dialog was answered."""
+    from console.incident.levels import parse_severity
+    from console.incident.severity import Evidence, decide, read_answers, wizard_record
+
+    if not args.answer:
+        if not args.severity:
+            raise UsageError("an incident needs a severity", remedy="Give --severity 1 to 4, or answers with --answer")
+        return parse_severity(args.severity), {}
+    answers = read_answers(args.answer)
+    decision = decide(answers)
+    severity = parse_severity(args.severity) if args.severity else decision.severity
+    if severity != decision.severity and not args.reason.strip():
+        raise UsageError(
+            f"the answers make it {decision.label}: {decision.clause}",
+            remedy="Leave out --severity, or say why with --reason",
+        )
+    record = wizard_record(decision, answers, Evidence(), severity, args.reason)
+    return severity, {"wizard": record, "playbook": decision.playbook}
+
+
+def _begin_checklists(call: Call, journal: Journal) -> list[str]:
+    """Start the checklists; which ones. The declaration stands whatever happens here."""
+    from console.guide.declaration import begin
     from console.guide.loader import load_catalog
-    from console.guide.run import PlaybookRun
-    from console.incident.levels import LEVELS
+
+    def failed(id: str, error: Exception) -> None:
+        call.note(f"declared, but the checklist {id} could not be started: {error}")
 
     try:
-        PlaybookRun.start(journal, load_catalog(call.data_dir).get(LEVELS[severity].playbook))
+        return [run.playbook.id for run in begin(journal, load_catalog(call.data_dir), failed)]
     except (SevdeckError, OSError) as error:
-        call.note(f"declared, but its checklist could not be started: {error}")
+        call.note(f"declared, but its checklists could not be started: {error}")
+        return []
 
 
 def _add_evidence(call: Call, journal: Journal) -> None:

@@ -59,16 +59,17 @@ def _show(call: Call) -> int:
 
 
 def _lint(call: Call) -> int:
-    from console.guide.loader import lint, shipped_directory
+    from console.guide.loader import lint, shipped_directory, warnings
 
     files = [Path(file) for file in call.args.files]
     if not files:
         for directory in (shipped_directory(), call.data_dir / "playbooks"):
             files += sorted(directory.glob("*.y*ml")) if directory.is_dir() else []
-    problems = lint(files)
-    errors = [{"file": p.file, "line": p.line, "message": _message(p)} for p in problems]
+    problems, warned = lint(files), warnings(files)
+    errors, told = ([{"file": p.file, "line": p.line, "message": _message(p)} for p in s] for s in (problems, warned))
     good = f"{len(files)} files are well." if len(files) != 1 else f"{files[0]} is well."
-    call.answer({"errors": errors, "files": len(files)}, "\n".join(map(_line, problems)) or good)
+    lines = [*(f"{_line(p)} (warning)" for p in warned), *(map(_line, problems) if problems else [good])]
+    call.answer({"errors": errors, "warnings": told, "files": len(files)}, "\n".join(lines))
     return 2 if problems else 0
 
 

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from console.cli.call import Call
-from console.errors import UsageError
+from console.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,8 +67,14 @@ def _actor() -> Actor:
 
 def _plan(call: Call) -> int:
     plan = _make_plan(call)
+    if plan.refused is not None and not plan.facts and not call.json:  # no container is in it: there is no plan to show
+        raise _refusal(plan)
     call.answer(_plan_data(plan), lambda: _plan_text(plan))
     return _REFUSED if plan.refused is not None else 0
+
+
+def _refusal(plan: Plan) -> RefusedError:
+    return RefusedError(f"refused: {plan.refused}", remedy=plan.help[:1].upper() + plan.help[1:])
 
 
 def _plan_data(plan: Plan) -> dict[str, Any]:
@@ -116,7 +122,6 @@ def _service(plan: Plan) -> str:
 
 def _run(call: Call) -> int:
     from console.actions.lock import LockedError, holder
-    from console.errors import RefusedError
 
     project = call.config.docker.project
     held = holder(call.data_dir, project) if project else None
@@ -126,7 +131,7 @@ def _run(call: Call) -> int:
 
     plan = _make_plan(call)
     if plan.refused is not None and not (plan.over_budget and call.args.override):
-        raise RefusedError(f"refused: {plan.refused}", remedy=plan.help)
+        raise _refusal(plan)
     call.confirm(plan.confirm, _plan_text(plan), call.args.confirm)
     run_id = runner.start(
         plan,
@@ -310,7 +315,6 @@ def _resume(call: Call) -> int:
 
 def _cancel(call: Call) -> int:
     from console.actions import runs
-    from console.errors import RefusedError
 
     view = _look(call.data_dir, call.args.run_id)
     if view.over:

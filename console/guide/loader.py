@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from console.errors import InvalidFileError, Problem, UsageError
-from console.guide import graph
+from console.guide import graph, requirements
 from console.guide.nodes import Document, Fields
 from console.guide.schema import (
     BUILT_IN_VARS,
@@ -107,6 +107,16 @@ def lint(paths: Iterable[Path]) -> list[Problem]:
             found.append(playbook)
     known = {path.stem for path in shipped_directory().glob("*.yaml")} | {playbook.id for playbook in found}
     return problems + _unknown_playbooks(found, known)
+
+
+def warnings(paths: Iterable[Path]) -> list[Problem]:
+    """What these files ask for and this version cannot do or check. They can be followed all the same."""
+    read = [playbook for playbook, _ in map(read_playbook, paths) if playbook is not None]
+    return [
+        Problem(playbook.file, f"step {step.id}", message, step.line)
+        for playbook in read
+        for step, message in requirements.warnings(playbook)
+    ]
 
 
 def _unknown_playbooks(playbooks: Iterable[Playbook], known: set[str]) -> list[Problem]:

@@ -16,6 +16,7 @@ from console.guide.evidence import Evidence, holds, words
 from console.guide.execution import Execute, Output, kept_output
 from console.guide.loader import parse_playbook
 from console.guide.progress import Progress, progress
+from console.guide.requirements import check, check_budget
 from console.guide.schema import Deadline, Playbook, Step, Verify
 from console.incident.events import Event, new_id
 from console.incident.journal import Journal
@@ -90,10 +91,11 @@ class PlaybookRun:
     def tick(self, step: str, *, text: str = "", reason: str = "", evidence: Evidence | None = None) -> Event:
         """Done, says a person. A wait begins; a notice also counts as an update to people.
 
-        Raises RefusedError when it is settled already, is a decision, or the evidence says otherwise and no
-        `reason` is given.
+        Raises RefusedError when it is settled already, is a decision, may not be done yet (`allow`), or the evidence
+        says otherwise and no `reason` is given.
         """
         what, now = self._unsettled(step)
+        self.allow(step)
         if what.type == "decision":
             raise RefusedError(f"{what.id} is a decision", remedy="Choose one of its options")
         if what.type == "wait" and now.state != "running" and not reason:
@@ -109,6 +111,22 @@ class PlaybookRun:
         if what.audience:
             self._told(what, text)
         return event
+
+    def allow(self, step: str) -> None:
+        """Raises RefusedError when what the step requires does not hold, or its budget is used up.
+
+        For whoever is about to begin it; `tick` and `execute` ask it themselves. No reason overrides it: the step can
+        be skipped with one.
+        """
+        what = self._step(step)
+        if not what.requires and what.budget is None:
+            return
+        events = self.journal.events()
+        incident = fold(events)
+        state = incident.run(self.id)
+        if state is not None:
+            check(self.playbook, what, state, incident)
+        check_budget(what, self.id, events, self._wall())
 
     def fail(self, step: str, reason: str) -> Event:
         """It did not work, says a person; the playbook's way for that is taken. Raises RefusedError."""
@@ -148,7 +166,7 @@ class PlaybookRun:
         return self._write(what, "done", {"text": chosen.label.say(self.language), "reason": reason, "result": result})
 
     def confirmation(self, step: str, bindings: Bindings) -> str | None:
-        """What must be confirmed before it executes: None nothing, "" one key, else the text to be typed."""
+        """What must be confirmed before it executes: "" one key, else the text to be typed; None where nothing runs."""
         confirm = self._step(step).confirmation
         return None if confirm is None else bindings.fill(confirm.text)
 
@@ -163,6 +181,7 @@ class PlaybookRun:
             raise RefusedError(f"{what.id} has no command")
         if now.state in ("running", "unknown"):
             raise RefusedError(f"{what.id} was started by {now.by} and its outcome is unknown", remedy="Look first")
+        self.allow(step)
         expected = self.confirmation(step, bindings)
         if expected is not None and confirmed != expected:
             raise RefusedError(f"not confirmed: {what.title.say(self.language)}", remedy="Nothing was done")

@@ -16,6 +16,7 @@ RISKS = ("read", "reversible", "disruptive", "destructive")  # from harmless to 
 AUDIENCES = ("internal", "executive", "external")
 COMPARISONS = ("<", "<=", "==", "!=", ">=", ">")
 CONFIRMATIONS = ("key", "type")
+NO_SUBJECT = "-"  # in suggest_from: no evidence speaks for this option
 BUILT_IN_VARS = ("project", "service", "url")
 
 
@@ -171,8 +172,11 @@ class Step:
 
     @property
     def confirmation(self) -> Confirm | None:
-        """What must be confirmed before it executes: a command is never run without a key pressed."""
-        if self.confirm is not None or not self.executes or self.risk == "read":
+        """What must be confirmed before it executes: a command is never run without a key pressed.
+
+        Also one of risk `read`: that is what its author says, and it runs with the rights of who presses the key.
+        """
+        if self.confirm is not None or not self.executes:
             return self.confirm
         return Confirm()
 

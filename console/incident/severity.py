@@ -6,10 +6,11 @@ different choice is kept with its reason. Evidence comes in as plain values: thi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from console.errors import UsageError
 from console.incident.levels import LEVELS, MINUTE, label
 
 
@@ -99,6 +100,24 @@ def questions(evidence: Evidence) -> tuple[Question, ...]:
 def suggested_answers(evidence: Evidence) -> dict[str, str]:
     """What the evidence answers by itself; questions it cannot answer are absent."""
     return {question.id: question.suggested for question in questions(evidence) if question.suggested}
+
+
+def read_answers(words: Iterable[str]) -> dict[str, str]:
+    """Answers as people type them, "data=yes". Raises UsageError for a question or an answer that there is not.
+
+    >>> read_answers(["data=yes", "share=many"])
+    {'data': 'yes', 'share': 'many'}
+    """
+    asked = {question.id: [value for value, _ in question.options] for question in questions(Evidence())}
+    answers = {}
+    for word in words:
+        id, _, value = word.partition("=")
+        if id not in asked:
+            raise UsageError(f"there is no question {id!r}", remedy=f"Questions: {', '.join(asked)}")
+        if value not in asked[id]:
+            raise UsageError(f"{value!r} is no answer to {id}", remedy=f"Answers: {', '.join(asked[id])}")
+        answers[id] = value
+    return answers
 
 
 def decide(answers: Mapping[str, str], evidence: Evidence = Evidence()) -> Decision:

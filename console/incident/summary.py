@@ -118,14 +118,15 @@ def _recovery_step(data: Mapping[str, Any]) -> str:
 def _validation(data: Mapping[str, Any]) -> str:
     ok = data.get("ok")
     verdict = "validated" if ok is True else "not validated" if ok is False else "validation unknown"
-    passed = f" {_text(data, 'passed')}/{_text(data, 'total')}" if data.get("total") is not None else ""
+    count = f"{_text(data, 'passed')}/{_text(data, 'total')}" if data.get("total") is not None else ""
     extra = _text(data, "text")
+    passed = f" {count}" if count and not extra.startswith(count) else ""
     return f"{verdict}{passed}{f': {extra}' if extra else ''}"
 
 
 def _observation(data: Mapping[str, Any]) -> str:
-    samples = f" {_text(data, 'good')}/{_text(data, 'total')} good" if data.get("total") is not None else ""
-    extra = _text(data, "text")
+    good, total, extra = _text(data, "good"), _text(data, "total"), _text(data, "text")
+    samples = f" {good}/{total} good" if total and not extra.startswith(f"{good} of {total}") else ""
     return f"observation {_text(data, 'state')}{samples}{f': {extra}' if extra else ''}"
 
 

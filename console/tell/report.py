@@ -43,6 +43,7 @@ def report(directory: Path) -> dict[str, Any]:
     incident = fold(events)
     verdict = verify(directory)
     frozen = list(flight.flights(journal, incident))
+    automatic = {entry.data.get("sha256") for entry in incident.timeline if entry.automatic}
     made = {
         "schema": SCHEMA,
         "incident": _header(incident),
@@ -80,7 +81,7 @@ def report(directory: Path) -> dict[str, Any]:
                 "kind": a.kind,
                 "sha256": a.sha256,
                 "size": a.size,
-                "by": a.by,
+                "by": "sevdeck" if a.sha256 in automatic else a.by,
                 "at": stamp(a.at),
                 "text": a.text,
             }
@@ -149,7 +150,7 @@ def _summary(incident: Incident) -> list[str]:
         told.append(f"It was resolved {_when(solved)}.")
     runs = [run for run in incident.recoveries if run.state not in ("planned", "confirmed")]
     if runs:
-        words = ", ".join(f"{run.title or f'level {run.level} {run.service}'.strip()}: {run.state}" for run in runs)
+        words = ", ".join(f"{run.title or f'level {run.level} {run.service}'.strip()} ({run.state})" for run in runs)
         told.append(f"{len(runs)} recovery attempt{'s' if len(runs) != 1 else ''}: {words}.")
     return told
 
@@ -161,7 +162,11 @@ def _when(at: float | None) -> str:
 def _span(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    if minutes:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{rest} s"
 
 
 def _impact(incident: Incident) -> dict[str, Any]:
@@ -208,12 +213,29 @@ def outages(incident: Incident) -> list[dict[str, Any]]:
 def _detection(incident: Incident) -> dict[str, Any]:
     start, seen, declared = (_moment(incident, key) for key in ("t0", "t1", "t2"))
     detected = incident.moments.get("t1")
+    after = None if start is None or seen is None else rounded(max(0.0, seen - start))
+    later = None if seen is None or declared is None else rounded(max(0.0, declared - seen))
     return {
         "how": detected.source if detected else None,
         "at": stamp(seen),
-        "after_impact_seconds": None if start is None or seen is None else rounded(max(0.0, seen - start)),
-        "declared_after_seconds": None if seen is None or declared is None else rounded(max(0.0, declared - seen)),
+        "after_impact_seconds": after,
+        "declared_after_seconds": later,
+        "text": None if detected is None else _detected(detected.source, detected.at, after, later),
     }
+
+
+def _detected(how: str, at: float, after: float | None, later: float | None) -> str:
+    """How it was noticed, in a sentence or two. A span that rounds to nothing is left out: it tells nobody anything.
+
+    >>> _detected("declared by ana", 0.0, 12.0, 0.0)
+    'Declared by ana at 1970-01-01 00:00:00 UTC, 12 s after the impact began.'
+    >>> _detected("seen by the console: probe edge fails", 0.0, 0.2, 95.0)
+    'Seen by the console: probe edge fails, at 1970-01-01 00:00:00 UTC. Declared 1 min 35 s later.'
+    """
+    comma = "," if ":" in how else ""
+    impact = f", {_span(after)} after the impact began" if after is not None and after >= 0.5 else ""
+    declared = f" Declared {_span(later)} later." if later is not None and later >= 0.5 else ""
+    return f"{how[:1].upper()}{how[1:]}{comma} at {_when(at)}{impact}.{declared}"
 
 
 def _entry(entry: Entry, events: Mapping[str, Event]) -> dict[str, Any]:
@@ -226,6 +248,7 @@ def _entry(entry: Entry, events: Mapping[str, Event]) -> dict[str, Any]:
         "written_at": stamp(entry.written_at),
         "host": entry.host,
         "actor": entry.actor,
+        "who": "sevdeck" if entry.automatic else entry.actor,
         "actor_detail": {key: actor[key] for key in ("login", "sudo_user", "ssh", "via") if key in actor},
         "source": "corrected" if entry.amended else "automatic" if entry.automatic else "person",
         "kind": entry.kind,

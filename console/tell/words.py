@@ -94,8 +94,8 @@ def clock(stamp: str | None) -> str:
 
 def span(seconds: float | None) -> str:
     """
-    >>> span(461), span(0.4), span(None), span(7300)
-    ('7 min 41 s', '0.4 s', 'unknown', '2 h 1 min')
+    >>> span(461), span(0.4), span(None), span(7300), span(720)
+    ('7 min 41 s', '0.4 s', 'unknown', '2 h 1 min', '12 min')
     """
     if seconds is None:
         return "unknown"
@@ -103,7 +103,11 @@ def span(seconds: float | None) -> str:
         return f"{seconds:.1f}".removesuffix(".0") + " s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    if minutes:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{rest} s"
 
 
 def size(count: int | None) -> str:

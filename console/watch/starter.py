@@ -26,9 +26,6 @@ _TAIL = """\
 # disk = {warn = 85, crit = 95}      # percent
 # load = {warn = 2, crit = 4}        # load of one minute per core
 
-[recovery]
-unattended_max_level = 2  # nothing goes beyond this level by itself
-
 [console]
 # theme = "dark"  # dark, light, high-contrast, ansi
 # refresh = 1     # seconds: 1, 2 or 5
@@ -47,7 +44,6 @@ def _service(found: Discovery) -> Iterator[str]:
         yield f"name = {_text(found.project.name)}  # guessed: the Compose project"
     else:
         yield '# name = "shop"'
-    yield '# environment = "production"'
     edge = {guess.what for role, guesses in found.roles if role == "edge" for guess in guesses}
     urls = [p.probe.target for p in found.probes if p.probe.kind == "http" and p.probe.name.split("-")[0] in edge]
     if urls:

@@ -94,6 +94,7 @@ class Lab:
         for mine, default in zip(vars(self.stack.ports).values(), vars(Ports()).values(), strict=True):
             text = text.replace(str(default), str(mine))
         text = text.replace("/tmp/sevdeck-lab/shop", str(self.stack.directory))
+        text = text.replace('project = "shop"', f'project = "{self.stack.project}"')
         return text.replace("shop-", f"{self.stack.project}-")
 
     def _mend_all(self) -> None:

@@ -63,3 +63,9 @@ def test_json_keys_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_an_unknown_group_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "nonsense"]) == 2
     assert "nonsense" in capsys.readouterr().err
+
+
+def test_a_group_that_is_not_there_is_answered_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "bogus"]) == 2
+    said = capsys.readouterr().err
+    assert "'bogus'; groups: quick, logs, connectivity, performance, database." in said and "[]" not in said

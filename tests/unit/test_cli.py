@@ -227,7 +227,8 @@ def test_init_writes_a_file_that_check_accepts_and_never_overwrites_it(here: Pat
     assert done.returncode == 0, done.stderr
     assert "Wrote sevdeck.toml." in done.stdout and "No container could be seen" in done.stdout
     checked = program("config", "check", "--json", cwd=here)
-    assert (checked.returncode, json.loads(checked.stdout)) == (0, {"valid": True, "errors": []})
+    told = json.loads(checked.stdout)
+    assert (checked.returncode, told["valid"], told["errors"]) == (0, True, [])
     (here / "sevdeck.toml").write_text("# mine\n")
     refused = program("init", cwd=here)
     assert refused.returncode == 3 and "--force" in refused.stderr
@@ -254,6 +255,15 @@ def test_config_check_tells_every_fault(here: Path) -> None:
     assert "did you mean" in told["errors"][0]["message"]
     human = program("config", "check", cwd=here)
     assert human.returncode == 2 and "sevdeck.toml:2: service.nmae: unknown key" in human.stdout
+
+
+def test_config_check_names_what_has_no_effect_yet_and_does_not_fail(here: Path) -> None:
+    (here / "sevdeck.toml").write_text('[backup]\nrpo = "24h"\n')
+    done = program("config", "check", cwd=here)
+    assert done.returncode == 0
+    assert "sevdeck.toml:2: backup.rpo: accepted, has no effect yet" in done.stdout and "is well." in done.stdout
+    told = json.loads(program("config", "check", "--json", cwd=here).stdout)
+    assert told["valid"] is True and [notice["key"] for notice in told["notices"]] == ["backup.rpo"]
 
 
 def test_config_check_knows_the_commands_that_keys_are_bound_to(here: Path) -> None:

@@ -37,6 +37,29 @@ def cli(own_world: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
     return Cli(own_world, capsys)
 
 
+def test_answers_to_the_wizard_choose_severity_and_playbook_as_the_console_does(cli: Cli) -> None:
+    words = ("incident", "declare", "--title", "Rows are gone", "--no-evidence")
+    declared = cli.json(*words, "--answer", "data=yes", "--answer", "transaction=yes")
+    assert (declared["severity"], declared["playbooks"]) == (1, ["sev1-response", "data-loss"])
+    shown = cli.json("incident", "show", declared["id"])
+    assert {step["playbook"] for step in shown["checklist"]} == {"sev1-response", "data-loss"}
+    kept = shown["timeline"][0]["data"]
+    assert kept["playbook"] == "data-loss" and kept["wizard"]["answers"] == {"data": "yes", "transaction": "yes"}
+    # Another severity keeps the playbook of the clause, and why.
+    assert "say why with --reason" in cli(*words, "--answer", "data=yes", "--severity", "3", code=2)
+    lower = cli.json(*words, "--answer", "data=yes", "--severity", "3", "--reason", "only the demo tenant")
+    assert (lower["severity"], lower["playbooks"]) == (3, ["sev3-response", "data-loss"])
+    assert cli.json("incident", "show", lower["id"])["timeline"][0]["data"]["wizard"]["overridden"] is True
+    assert "Questions: data," in cli(*words, "--answer", "dta=yes", code=2)
+    assert "Answers: no, yes, unsure" in cli(*words, "--answer", "data", code=2)
+    assert "needs a severity" in cli(*words, code=2)
+
+
+def test_without_answers_only_the_checklist_of_the_severity_begins(cli: Cli) -> None:
+    shown = cli.json("incident", "show", cli.declare())
+    assert {step["playbook"] for step in shown["checklist"]} == {"sev1-response"}
+
+
 def test_the_whole_life_of_an_incident(cli: Cli) -> None:
     id = cli.declare("--commander", "ana")
     assert id.startswith("INC-") and cli.json("incident", "list", "--open")["incidents"][0]["id"] == id
@@ -208,7 +231,7 @@ def test_playbooks(cli: Cli, tmp_path: Path) -> None:
     shown = cli.json("playbook", "show", "database-unreachable")
     assert {"id", "title", "severity", "steps"} <= set(shown)
     assert "Banco" in cli("playbook", "show", "database-unreachable", "--language", "pt")
-    assert cli.json("playbook", "lint") == {"errors": [], "files": 8}
+    assert cli.json("playbook", "lint") == {"errors": [], "warnings": [], "files": 8}
     broken = tmp_path / "broken.yaml"
     broken.write_text("id: x\nwrong: 1\n")
     errors = cli.json("playbook", "lint", str(broken), code=2)["errors"]
@@ -218,3 +241,17 @@ def test_playbooks(cli: Cli, tmp_path: Path) -> None:
     assert cli.json("incident", "tick", id, "layer", "--option", "4")["run"] == run["run"]
     steps = {step["step"]: step for step in cli.json("incident", "show", id)["checklist"]}
     assert steps["layer"]["result"]["playbook"] == "database-unreachable"
+
+
+def test_lint_warns_of_what_cannot_be_checked_and_does_not_fail(cli: Cli, tmp_path: Path) -> None:
+    book = tmp_path / "book.yaml"
+    book.write_text(
+        "schema: sevdeck.playbook/v1\nid: book\nversion: 1\ntitle: Book\nowner: ops\nsteps:\n"
+        "  - {id: a, type: recovery, level: 4, title: A, requires: ['gate:x'], budget: {max: 1, per: 1h},"
+        " confirm: {kind: key}, expect: 1m, timeout: 5m, verify: {probe: edge}}\n"
+    )
+    said = cli("playbook", "lint", str(book))
+    assert f"{book}:7: step a: recovery level 4 does not exist yet; there are 1 and 2 (warning)" in said
+    assert f"{book} is well." in said
+    told = cli.json("playbook", "lint", str(book))
+    assert told["errors"] == [] and [one["line"] for one in told["warnings"]] == [7, 7]

@@ -380,6 +380,32 @@ def test_the_effective_settings_say_where_they_come_from_and_hide_secrets(tmp_pa
     assert "hunt" not in shown and "Mail-Pass" not in shown and "env:SLACK_WEBHOOK" in shown
 
 
+def test_each_setting_that_does_nothing_yet_is_named_with_its_line(tmp_path: Path) -> None:
+    config = load(written(tmp_path, FULL + '[[contacts]]\nname = "Ana"\n'))
+    told = {notice.where: notice for notice in config.notices}
+    assert {notice.message for notice in config.notices} == {"accepted, has no effect yet"}
+    assert {
+        "service.environment", "recovery.unattended_max_level", "recovery.budgets.level4", "backup.rpo",
+        "access.viewer", "notify.slack.url", "notify.email.password", "notify.webhook.url", "contacts[0].name",
+        "contacts[1].name", "escalation.order", "escalation.acknowledge.sev1", "replica.pooler",
+    } <= told.keys()  # fmt: skip
+    assert told["backup.rpo"].line == FULL.splitlines().index('rpo = "24h"') + 1
+    assert not {key for key in told if key.startswith(("docker", "roles", "probes", "metrics", "thresholds", "keys"))}
+    assert not {"recovery.observation", "recovery.budgets.level1", "logs[0].timezone", "cache.container"} & told.keys()
+    log = load(written(tmp_path, '[[logs]]\nname = "a"\nunit = "x"\nformat = "json"\n[cache]\ndsn = "redis://h/"\n'))
+    assert [notice.where for notice in log.notices] == ["logs[0].format", "cache.dsn"]
+
+
+def test_what_does_nothing_yet_is_shown_only_where_it_is_set_and_says_so(tmp_path: Path) -> None:
+    bare = {row.key for row in effective(load(written(tmp_path, '[[logs]]\nname = "a"\nunit = "x"\n')))}
+    assert "logs[0].timezone" in bare and "cache.container" in bare
+    assert not {"logs[0].format", "cache.dsn", "service.environment", "recovery.unattended_max_level"} & bare
+    rows = {row.key: row for row in effective(load(written(tmp_path, FULL)))}
+    for key in ("recovery.unattended_max_level", "backup.rpo", "access.commander", "recovery.budgets.level4"):
+        assert rows[key].source.endswith(", has no effect yet"), key
+    assert "effect" not in rows["recovery.budgets.level1"].source
+
+
 def test_the_effective_defaults_without_a_file(tmp_path: Path) -> None:
     assert {row.source for row in effective(load(cwd=tmp_path))} == {"default"}
 

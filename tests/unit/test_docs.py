@@ -90,6 +90,17 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert anchor in anchors(target), f"{document.name}: {link} names no heading"
 
 
+def test_documents_that_the_program_points_at_have_what_it_names() -> None:
+    found = 0
+    for file in (path for room in ("console", "screens", "widgets") for path in (ROOT / room).rglob("*.py")):
+        for name, anchor in re.findall(r"docs/(\w+\.md)(?:#([\w-]+))?", file.read_text()):
+            target = ROOT / "docs" / name
+            assert target.exists(), f"{file.name}: there is no docs/{name}"
+            assert not anchor or anchor in anchors(target), f"{file.name}: docs/{name} has no #{anchor}"
+            found += bool(anchor)
+    assert found >= 3
+
+
 @each_document
 def test_nothing_is_left_over_from_writing(document: Path) -> None:
     text = document.read_text()

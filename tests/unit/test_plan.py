@@ -238,3 +238,10 @@ def test_preconditions_say_what_was_looked_at_also_where_all_is_well() -> None:
 
 def test_services_are_offered_in_the_order_they_start() -> None:
     assert router.services(ProjectTwin().facts()) == ("postgres", "redis", "app", "edge")
+
+
+def test_without_a_project_the_refusal_says_how_to_name_one() -> None:
+    nothing = Facts(0.0, "")
+    for level in (1, 2):
+        plan = made(level, nothing)
+        assert "no Compose project" in str(plan.refused) and "[docker] project" in plan.help

@@ -6,7 +6,8 @@ import pytest
 
 from console.checks.check import Finding, Status
 from console.guide.evidence import evidence, holds, words
-from console.guide.schema import Verify
+from console.guide.schema import Option, Step, Text, Verify
+from console.guide.suggestion import Suggestion, suggested
 from console.watch.probes import ProbeResult, ProbesReading
 
 
@@ -57,3 +58,18 @@ def test_words_for_the_record() -> None:
     assert words(Verify("probe:edge"), {"probe:edge": False}) == "probe:edge not well"
     assert words(Verify("metric:e", "<", 1.0), {"metric:e": 0.25}) == "metric:e 0.25"
     assert words(Verify("probe:edge"), {}) == "probe:edge unknown"
+
+
+def layer(*subjects: str) -> Step:
+    options = tuple(Option(Text({"en": name})) for name in ("release", "app", "edge", "database"))
+    return Step("layer", "decision", Text({"en": "Which?"}), options=options, suggest_from=subjects)
+
+
+def test_evidence_suggests_an_option_only_when_it_is_clear() -> None:
+    step = layer("-", "role:app", "role:edge", "check:db")
+    well = {"role:app": True, "role:edge": True, "check:db": True}
+    assert suggested(step, well | {"role:edge": False}) == Suggestion(2, "role:edge not well")
+    assert suggested(step, well) is None
+    assert suggested(step, well | {"role:app": False, "check:db": False}) is None, "one may be the other's cause"
+    assert suggested(step, well | {"role:app": False, "check:db": None}) is None, "unknown is not well"
+    assert suggested(step, {}) is None and suggested(layer(), well) is None

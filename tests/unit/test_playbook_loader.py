@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from console.errors import InvalidFileError, UsageError
-from console.guide.loader import lint, load_catalog, load_playbook, parse_playbook, shipped_directory
+from console.guide.loader import lint, load_catalog, load_playbook, parse_playbook, shipped_directory, warnings
 from console.guide.schema import Playbook, Verify
 
 HEAD = """\
@@ -233,3 +233,26 @@ def test_ones_own_playbook_replaces_the_shipped_one_and_a_broken_one_harms_nothi
 def test_verify_reads_as_words() -> None:
     assert str(Verify("probe:edge")) == "probe:edge is well"
     assert str(Verify("metric:errors", "<", 1.0, stable_for=30)) == "metric:errors < 1 for 30 s"
+
+
+def test_what_nothing_here_can_do_or_check_is_a_warning_of_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "test.yaml"
+    path.write_text(
+        steps(
+            "{id: a, type: instruction, title: A}",
+            "{id: b, type: recovery, level: 3, title: B, budget: {max: 1, per: 1h}, confirm: {kind: key}, expect: 1m,"
+            " timeout: 5m, verify: {probe: edge}, requires: ['step:a', 'lease:recovery', 'lease:dba', 'gate:no_backup']}",
+            "{id: c, type: decision, ask: Q, options: [{label: X}, {label: Y}], suggest_from: ['-', 'metric:m', 'role:app']}",
+        )
+    )
+    assert lint([path]) == []
+    assert [(problem.line, problem.message) for problem in warnings([path])] == [
+        (8, "recovery level 3 does not exist yet; there are 1 and 2"),
+        (8, "nothing here can check gate:no_backup, lease:dba: a person has to"),
+        (9, "suggest_from names 3 subjects for 2 options"),
+        (9, "suggest_from cannot tell well from not well by metric:m: use probe:, role: or check:"),
+    ]
+
+
+def test_shipped_playbooks_ask_for_nothing_that_cannot_be_checked() -> None:
+    assert warnings(sorted(shipped_directory().glob("*.yaml"))) == []

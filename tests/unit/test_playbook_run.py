@@ -333,3 +333,91 @@ def test_real_programs_with_a_deadline() -> None:
     assert hidden.exit is None and hidden.took < 3
     flood = run_blocking(("head", "-c", "9000000", "/dev/zero"), 20)
     assert flood.exit == 0 and len(flood.text) <= 4 << 20
+
+
+GUARDED = """\
+schema: sevdeck.playbook/v1
+id: guarded
+version: 1
+title: Guarded
+owner: ops
+steps:
+  - {id: look, type: instruction, title: Look}
+  - {id: logs, type: command, risk: read, title: Logs, run: {argv: [docker, logs, app]}, timeout: 5s}
+  - id: restart
+    type: recovery
+    level: 1
+    title: Restart
+    requires: ["step:look", "evidence:logs", "lease:recovery", "gate:no_backup_running"]
+    budget: {max: 2, per: 30m}
+    confirm: {kind: key}
+    expect: 1m
+    timeout: 5m
+    verify: {probe: edge}
+"""
+
+
+@pytest.fixture
+def guarded(world: World) -> World:
+    playbook, problems = parse_playbook(GUARDED.encode(), "guarded.yaml")
+    assert playbook is not None, problems
+    world.run = PlaybookRun.start(world.journal, playbook, wall=world.wall)
+    return world
+
+
+def test_a_step_waits_for_the_step_and_the_output_that_it_requires(guarded: World) -> None:
+    run = guarded.run
+    with pytest.raises(RefusedError, match="restart needs look first, which is pending"):
+        run.tick("restart", reason="no time")
+    run.skip("look", "no time")
+    with pytest.raises(RefusedError, match="look first, which is skipped"):
+        run.tick("restart")
+    run.reopen("look", "there is")
+    run.tick("look")
+    run.tick("logs")
+    with pytest.raises(RefusedError, match="logs was ticked without being run") as refused:
+        run.tick("restart")
+    assert "evidence" not in str(refused.value), "the screen offers to go against evidence, not against this"
+    run.reopen("logs", "to run it")
+    run.execute("logs", guarded.bindings, guarded.execute, confirmed="")
+    run.tick("restart")
+    assert guarded.step("restart").state == "done"
+
+
+def test_a_step_waits_for_a_recovery_that_is_under_way(guarded: World) -> None:
+    guarded.run.tick("look")
+    guarded.run.execute("logs", guarded.bindings, guarded.execute, confirmed="")
+    said = {"run": "R1", "title": "restart app", "level": 1}
+    guarded.journal.append("recovery.run", {**said, "state": "started"})
+    with pytest.raises(RefusedError, match=r"restart app is under way \(run R1\)"):
+        guarded.run.tick("restart")
+    guarded.journal.append("recovery.run", {**said, "state": "ok"})
+    guarded.run.tick("restart")
+
+
+def test_a_budget_counts_the_tries_of_its_own_checklist_and_gives_them_back_with_time(guarded: World) -> None:
+    run = guarded.run
+    run.tick("look")
+    run.execute("logs", guarded.bindings, guarded.execute, confirmed="")
+    run.record("restart", "running", text="run 7f3a")
+    run.tick("restart")  # the end of the first try
+    run.reopen("restart", "it came back")
+    guarded.now += 60
+    run.fail("restart", "did not start")
+    run.reopen("restart", "once more")
+    with pytest.raises(RefusedError, match="done 2 of 2 times in 30 min"):
+        run.tick("restart")
+    guarded.now += 1741  # the first try is 30 minutes old
+    run.tick("restart")
+    other = PlaybookRun.start(guarded.journal, run.playbook, wall=guarded.wall)
+    other.tick("look")
+    other.execute("logs", guarded.bindings, guarded.execute, confirmed="")
+    other.tick("restart")
+
+
+def test_a_command_that_only_reads_is_confirmed_like_any_other(guarded: World) -> None:
+    assert guarded.run.confirmation("logs", guarded.bindings) == ""
+    with pytest.raises(RefusedError, match="not confirmed"):
+        guarded.run.execute("logs", guarded.bindings, guarded.execute)
+    assert guarded.asked == []
+    assert guarded.run.confirmation("look", guarded.bindings) is None

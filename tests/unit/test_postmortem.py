@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import re
 import shutil
@@ -15,12 +16,15 @@ from typing import Any
 import pytest
 
 from console.errors import RecordError, RefusedError, UsageError
+from console.incident.journal import Journal
 from console.incident.state import fold
 from console.redact import redact
+from console.tell import report as module
+from console.tell import words
 from console.tell.postmortem import FORMATS, export, render, untouched
 from console.tell.report import report
 from console.tell.words import markdown
-from tests.unit.incident_made import HOSTILE, write
+from tests.unit.incident_made import ANA, HOSTILE, Clock, write
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 
@@ -112,7 +116,10 @@ FACTS = (
     "running unhealthy",
     "detected − impact start (t1 − t0)",
     "3 min 5 s",  # the impact: 120 s before to 65 s after
-    "12 min 0 s",  # MTTR
+    "12 min",  # MTTR
+    "Seen by the console: worker ran out of memory, at 2026-11-22 03:10:10 UTC",
+    "took 1 min 8 s: validated and stable.",
+    "1 recovery attempt: restart app (ok).",
     "every chain verified",
     "ana",
     "prod-1",
@@ -316,3 +323,25 @@ def test_markdown_escapes_what_would_be_more_than_text() -> None:
     assert markdown("# not a heading") == "\\# not a heading"
     assert markdown("1. not a list") == "\\1. not a list"
     assert markdown("two\nlines") == "two lines"
+
+
+def test_sentences_leave_out_what_is_zero_or_said_twice(tmp_path: Path) -> None:
+    (tmp_path / "INC-2026-0008").mkdir()
+    journal = Journal(tmp_path / "INC-2026-0008", ANA, wall=Clock())
+    journal.append("declared", {"title": "x", "severity": 2})
+    assert report(journal.directory)["detection"]["text"] == "Declared by ana at 2026-11-22 03:12:52 UTC."
+    journal.append("recovery.validation", {"run": "R1", "ok": True, "passed": 6, "total": 6, "text": "6/6 well, same"})
+    journal.append("recovery.observation", {"run": "R1", "state": "ok", "good": 6, "total": 6, "text": "6 of 6 well"})
+    said = [entry["summary"] for entry in report(journal.directory)["timeline"]]
+    assert said[1:] == ["validated: 6/6 well, same", "observation ok: 6 of 6 well"]
+
+
+def test_what_the_console_wrote_carries_nobodys_name(directory: Path) -> None:
+    made = report(directory)
+    assert {entry["who"] for entry in made["timeline"] if entry["source"] == "automatic"} == {"sevdeck"}
+    assert {entry["who"] for entry in made["timeline"] if entry["source"] == "person"} == {"ana"}
+    assert "| sevdeck on prod-1 | automatic | worker ran out of memory |" in render(directory, "md")
+
+
+def test_examples_in_the_documentation() -> None:
+    assert sum(doctest.testmod(one).failed for one in (module, words)) == 0

@@ -49,6 +49,26 @@ def test_a_plan_without_an_engine_is_refused_with_the_reason(
     assert "the Docker engine cannot be used" in plan["refused"]
 
 
+def test_without_an_engine_people_read_what_is_missing_where_it_was_looked_for_and_what_to_do(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for level in ("1", "2"):
+        assert main([*options[:-1], "recover", "plan", level]) == 3
+        said = capsys.readouterr()
+        assert said.out == "", "a plan of nothing is no answer"
+        assert f"no {tmp_path}/none.sock; looked for at unix://{tmp_path}/none.sock ([docker] host)" in said.err
+        assert "Start it with 'sudo systemctl start docker'" in said.err
+
+
+def test_the_plan_of_an_engine_that_is_away_claims_nothing(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*options, "recover", "plan", "2"]) == 3
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["expected_downtime"] is None
+    assert [p["name"] for p in plan["preconditions"]] == ["engine answers", "no other run", "not on hold"]
+
+
 def test_a_run_without_an_engine_changes_nothing_and_exits_3(
     options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,6 +30,7 @@ from .common import (
     serve_control,
     setup_logging,
 )
+from .figures import BUSINESS_SQL, figures
 
 RELEASE = os.environ.get("SHOP_RELEASE", "0")
 SAFE_MODE = os.environ.get("SAFE_MODE", "0") == "1"
@@ -53,19 +54,6 @@ CREATE INDEX IF NOT EXISTS messages_created_at ON messages (created_at);
 CREATE TABLE IF NOT EXISTS bookings (
   id bigserial PRIMARY KEY, conversation_id bigint NOT NULL REFERENCES conversations,
   amount numeric NOT NULL, created_at timestamptz NOT NULL DEFAULT now());
-"""
-
-BUSINESS_SQL = """
-SELECT
-  (SELECT count(*) FROM conversations WHERE started_at > now() - interval '1 hour'),
-  (SELECT count(*) FROM conversations WHERE last_at > now() - interval '5 minutes'),
-  (SELECT coalesce(avg((status = 'replied')::int), 1) FROM messages
-    WHERE created_at > now() - interval '5 minutes'),
-  (SELECT coalesce(avg(extract(epoch FROM replied_at - created_at)), 0) FROM messages
-    WHERE created_at > now() - interval '5 minutes'),
-  (SELECT coalesce(avg(satisfaction), 4.5) FROM conversations),
-  (SELECT count(*) FROM bookings WHERE created_at > now() - interval '1 hour'),
-  (SELECT coalesce(sum(amount), 0) FROM bookings WHERE created_at > now() - interval '1 hour')
 """
 
 
@@ -162,26 +150,14 @@ class Shop:
             cursor.execute(BUSINESS_SQL)
             row = [float(value) for value in cursor.fetchone()]
         connection.close()
-        started, active, rate, answer, stars, bookings, revenue = row
-        return [
-            ("conversation", "conversations_started", started, "count/h"),
-            ("conversation", "active_conversations", active, "count"),
-            ("engagement", "response_rate", round(rate * 100, 1), "%"),
-            ("performance", "average_response_time", round(answer, 3), "s"),
-            ("satisfaction", "satisfaction", round(stars, 2), "stars"),
-            ("lead", "lead_score", round(40 + min(active, 60) / 2, 1), "points"),
-            ("booking", "booking_conversion", round(100 * bookings / max(started, 1), 1), "%"),
-            ("revenue", "revenue", revenue, "BRL/h"),
-            ("cost", "cost_per_conversation", round(0.42 + 0.01 * answer, 3), "BRL"),
-            ("engagement", "handoff_rate", round(100 * (1 - rate), 1), "%"),
-        ]
+        return figures(*row)
 
     def performance(self) -> dict[str, Any]:
         recent = [r for r in list(self.requests) if r[0] > time.monotonic() - 60]
         took = sorted(seconds * 1000 for _, seconds, _ in recent) or [0.0]
         failed = sum(status >= 500 for _, _, status in recent)
         p95 = took[int(0.95 * (len(took) - 1))]
-        figures = {
+        measured = {
             "response_time": (statistics.fmean(took), 500, "ms"),
             "response_time_p95": (p95, 1000, "ms"),
             "error_rate": (100 * failed / max(len(recent), 1), 1, "%"),
@@ -190,7 +166,7 @@ class Shop:
         }
         return {
             name: {"current_value": round(value, 2), "target": target, "unit": unit}
-            for name, (value, target, unit) in figures.items()
+            for name, (value, target, unit) in measured.items()
         }
 
     def write_metrics_forever(self) -> None:
@@ -268,10 +244,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if method == "GET" and path == "/webhook/last":
             return 200, self.shop.last()
         if path == "/production/metrics/business":
-            figures = self.shop.business()
+            business = self.shop.business()
             return 200, {
-                "business_metrics": {name: {"value": value, "unit": unit} for _, name, value, unit in figures},
-                "available_metrics": [name for _, name, _, _ in figures],
+                "business_metrics": {name: {"value": value, "unit": unit} for _, name, value, unit in business},
+                "available_metrics": [name for _, name, _, _ in business],
                 "period_days": 1,
             }
         if path == "/production/metrics/performance":
