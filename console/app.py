@@ -249,7 +249,7 @@ class Sevdeck(App[int]):
             screen.findings = self._findings
             if self._made_seat is not None:
                 screen.incident = self._made_seat.desk.incident
-                screen.unsaved = self._made_seat.desk.unsaved
+                screen.unsaved = self._made_seat.desk.unsaved or self._made_seat.desk.elsewhere
 
     def on_screen_resume(self) -> None:
         self._show()
@@ -356,6 +356,12 @@ class Sevdeck(App[int]):
         from screens.incident import IncidentScreen
 
         self._open(IncidentScreen(self._seat))
+
+    @work(group="elsewhere", exclusive=True)
+    async def do_record_elsewhere(self, subject: str = "") -> None:
+        refusal = await self._seat.desk.go_elsewhere()
+        if refusal:
+            self.notify(refusal, severity="warning", markup=False)
 
     def do_recovery_open(self, subject: str = "") -> None:
         from screens.recovery import Recovery

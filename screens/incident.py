@@ -66,7 +66,13 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
         self.query_one(Checklist).runs = incident.runs if incident else ()
         timeline = self.query_one(Timeline)
         timeline.entries = incident.timeline if incident else ()
-        timeline.saved = self.seat.desk.unsaved or (f"● {len(incident.timeline)} saved" if incident else "")
+        self.watch_unsaved()
+
+    def watch_unsaved(self) -> None:
+        """Said at once: an entry that waits for the disk changes nothing else."""
+        if self.is_mounted:
+            saved = f"● {len(self.incident.timeline)} saved" if self.incident else ""
+            self.query_one(Timeline).saved = "○ NOT SAVED" if self.seat.desk.unsaved else saved
 
     # -- moving
 

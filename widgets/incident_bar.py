@@ -9,11 +9,12 @@ from textual.reactive import var
 
 from widgets.bars import Bar
 from widgets.format import clock_text, countdown_text, time_text
-from widgets.lines import Line, Span, between, crop, line, width_of
+from widgets.lines import Line, Span, between, crop, fit, line, width_of
 
 if TYPE_CHECKING:
     from console.incident.records import Incident
 
+_TITLE = 34  # columns that severity, number and title keep
 _TONE = {1: "bad", 2: "bad", 3: "warn", 4: "dim"}
 
 
@@ -34,7 +35,8 @@ def incident_line(incident: Incident | None, now: float, unsaved: str, width: in
     ]
     tail: list[Line] = []
     if unsaved:
-        tail.append(line(Span(f"  {unsaved}", "bad")))
+        # It must stay when all else is left out for want of room.
+        tail.append(line(Span(f"  {fit(unsaved, min(len(unsaved), width - _TITLE - 2))}", "bad")))
     if incident.declared_at is not None and now:
         end = incident.moments["t5"].at if incident.over and "t5" in incident.moments else now
         start = "" if width < 90 else f"{time_text(incident.declared_at)[:5]} → "
@@ -61,7 +63,7 @@ def incident_line(incident: Incident | None, now: float, unsaved: str, width: in
     if incident.active_containment:
         tail.append(line(Span(f"  ⛨ {len(incident.active_containment)}", "warn")))
     room = width - sum(width_of(t) for t in tail)
-    while tail and room < 34:
+    while tail and room < _TITLE:
         room += width_of(tail.pop())
     title = (*line(*head), Span(incident.title))
     return (*crop(title, room), *(span for t in tail for span in t)) if room < width else crop(title, width)

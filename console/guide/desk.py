@@ -86,7 +86,23 @@ class Desk:
         if not late:
             return ""
         entries = "entry" if len(late) == 1 else "entries"
-        return f"{len(late)} {entries} NOT SAVED: {self.trouble or 'the disk is slow'}"
+        why = self.trouble.removeprefix("not saved: ") or "the disk is slow"
+        return f"{len(late)} {entries} NOT SAVED (^W writes elsewhere): {why}"
+
+    @property
+    def elsewhere(self) -> str:
+        """That the record goes on in a spare place, in words; "" when it is where it belongs."""
+        return self._journal.elsewhere if self._journal is not None else ""
+
+    async def go_elsewhere(self) -> str:
+        """Record in a spare place from now on; why not, in words, or ""."""
+        journal = self._journal
+        if journal is None or not self.unsaved:
+            return "everything is saved where it belongs"
+        # Not in the writer's thread: that one may be waiting for the disk.
+        why = self.trouble.removeprefix("not saved: ").split(" (")[0] or "the disk does not answer"
+        moved = await asyncio.to_thread(journal.go_elsewhere, why)
+        return "" if moved else "there is no other place that can be written to"
 
     # -- following
 

@@ -103,15 +103,19 @@ class Journal:
     @property
     def elsewhere(self) -> str:
         """Where entries are written now and why, in words; "" when it is the record's own directory."""
-        return f"recording in {self._places[0]}: {self._moved}" if self._moved else ""
+        return f"{self._moved}: recording in {self._places[0].parents[1]}" if self._moved else ""
 
     def go_elsewhere(self, reason: str) -> bool:
-        """Write to the next spare place from now on; False when there is none left.
+        """Write to the next spare place from now on; False when there is none, or the disk holds an append up.
 
         An entry that waits for room is written there when it is tried again with its id.
         """
-        with self._append_lock:
+        if not self._append_lock.acquire(timeout=1.0):
+            return False
+        try:
             return self._go_elsewhere(reason)
+        finally:
+            self._append_lock.release()
 
     def poll(self) -> list[Event]:
         """Verified events that were not given before, of all writers, this one included. Cheap: one stat a file."""

@@ -28,7 +28,7 @@ STAYS = 6.0  # seconds for which it must then stay named
 CAUSES = {
     "app-hung": r"app (hangs|does not answer|is hung)",
     "app-webhook-500": r"app (answers|fails|errors).*(500|5xx)|webhook.*500",
-    "app-slow": r"app.*slow|slow.*app",
+    "app-slow": r"slow.*app|app.*slow",
     "app-leak": r"app.*(memory|OOM)",
     "app-oom-loop": r"app.*(OOM|memory).*|crash.*app",
     "app-spin": r"app.*(cpu|CPU)",
@@ -38,12 +38,12 @@ CAUSES = {
     "half-created": r"(app|edge).*(created|never started|missing|absent|not there)",
     "postgres-stopped": r"postgres.*(stopped|exited|down)",
     "postgres-connections-exhausted": r"postgres.*connection",
-    "postgres-blocked": r"(block|lock).*|postgres.*(blocked|lock)",
+    "postgres-blocked": r"blocked sessions in postgres|postgres.*block",
     "postgres-corrupt": r"postgres.*(corrupt|damaged|crash|restart|pg_control|PANIC)",
-    "redis-frozen": r"redis.*(hang|frozen|does not answer|stall|not answer|slow|stands still)",
+    "redis-frozen": r"redis answers on and off|redis.*(hang|does not answer)",
     "redis-full": r"redis.*(full|maxmemory|memory)",
     "worker-stopped": r"worker.*(stopped|exited|down)",
-    "edge-stale-upstream": r"edge.*(upstream|old address|stale|address)",
+    "edge-stale-upstream": r"only the edge fails.*reload edge",
     "edge-5xx": r"edge.*(503|5xx|maintenance|itself)",
     "network-disconnected": r"app.*(network|back)",
     "network-no-alias": r"app.*(alias|name|network)",
@@ -51,6 +51,11 @@ CAUSES = {
     "cert-expired": r"(certificate|TLS).*(expired|ended|ran out|ago)",
     "disk-full": r"(disk|space|volume|/data).*full|full.*(disk|/data|volume)|no space",
 }
+
+
+def _told(finding: Finding) -> str:
+    """What a person reads first: the finding and what is suggested."""
+    return f"{finding.summary} -> {finding.suggestions[0].title if finding.suggestions else ''}"
 
 
 class Watch:
@@ -82,7 +87,7 @@ async def named(watch: Watch, cause: str, began: float) -> tuple[float | None, F
         await asyncio.sleep(0.5)
         found = watch.findings()
         top = found[0] if found else None
-        right = top is not None and re.search(cause, top.summary, re.IGNORECASE) is not None
+        right = top is not None and re.search(cause, _told(top), re.IGNORECASE) is not None
         if after is None:
             after = time.monotonic() - began if right else None
         else:
@@ -102,8 +107,8 @@ async def main(names: Sequence[str]) -> int:
         for name in names or list(lab.faults):
             if not lab.is_well():
                 await asyncio.to_thread(lab.reset)
-            for _ in range(60):  # what the last fault left behind has to be gone from the findings
-                if not any(f.status == "fail" for f in watch.findings()):
+            for _ in range(150):  # what the last fault left behind has to be gone from the findings
+                if not any(re.search(CAUSES[name], _told(f), re.IGNORECASE) for f in watch.findings()):
                     break
                 await asyncio.sleep(1)
             began = time.monotonic()

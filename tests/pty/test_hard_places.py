@@ -79,6 +79,32 @@ def test_an_entry_written_before_the_disk_filled_up_and_one_after_it(env: dict[s
     assert [n["d"]["text"] for n in notes] == ["written on a full disk"]  # type: ignore[index]
 
 
+def test_when_no_room_is_left_a_key_records_elsewhere(env: dict[str, str], small_disk: Path, tmp_path: Path) -> None:
+    env["SEVDECK_DATA_DIR"] = str(small_disk / "data")
+    env["XDG_RUNTIME_DIR"] = str(tmp_path)
+    (small_disk / "data").mkdir(mode=0o700)
+    (small_disk / "room").write_bytes(bytes(32 * 1024))  # enough to declare, too little for a reserve
+    fill(small_disk)
+    (small_disk / "room").unlink()
+    with open_console(env) as terminal:
+        terminal.wait_for(r"cpu .* load")
+        declare(terminal, "Disk is nearly full")
+        terminal.wait_for("── Checklist")
+        fill(small_disk)
+        for number in range(20):
+            terminal.send("n")
+            terminal.wait_for("what you saw, did, or think")
+            terminal.send(f"note {number} " + "of some length " * 40, "enter")
+            terminal.wait_for(rf"root .*note {number} of|NOT SAVED")
+            if "NOT SAVED" in terminal.text():
+                break
+        terminal.send("ctrl+w")
+        terminal.wait_for("the disk is full: recording in ")
+        terminal.wait_for(rf"root .*note {number} of")
+    spare = list((tmp_path / "sevdeck").rglob("*.jsonl"))
+    assert len(spare) == 1 and f"note {number} of" in spare[0].read_text()
+
+
 def test_a_dropped_ssh_connection_ends_the_console_and_loses_nothing(env: dict[str, str], tmp_path: Path) -> None:
     if why := missing():
         without(why)
