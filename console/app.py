@@ -81,7 +81,7 @@ class Sevdeck(App[int]):
     # -- life
 
     def get_default_screen(self) -> Screen[Any]:
-        return Dashboard(self._config.thresholds, self._live.hub)
+        return Dashboard(self._config.thresholds, self._live.hub, self._config.docker.project)
 
     def on_mount(self) -> None:
         mapped, problems = commands.keymap(self._config.keys, str(self._config.path or "sevdeck.toml"))

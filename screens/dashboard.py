@@ -62,8 +62,9 @@ class Dashboard(ConsoleScreen):
     every: var[float] = var(1.0)  # seconds between repaints of the log pane; infinite while the console is paused
     still: var[bool] = var(False)
 
-    def __init__(self, thresholds: Mapping[str, Limits], hub: LogHub) -> None:
+    def __init__(self, thresholds: Mapping[str, Limits], hub: LogHub, project: str = "") -> None:
         super().__init__()
+        self._project = project  # the configured Compose project, whose containers come first
         self._thresholds = thresholds
         self._filter: Prompt | None = None
         self._hub = hub
@@ -73,7 +74,7 @@ class Dashboard(ConsoleScreen):
             yield HostPane(self._thresholds, id="host").data_bind(
                 Dashboard.now, Dashboard.still, reading=Dashboard.host
             )
-            front = ContainersPane(id="containers", classes="-front")
+            front = ContainersPane(project=self._project, id="containers", classes="-front")
             yield front.data_bind(Dashboard.now, Dashboard.still, reading=Dashboard.containers)
             business = BusinessPane(id="business")
             yield business.data_bind(Dashboard.now, Dashboard.still, Dashboard.probes, reading=Dashboard.metrics)

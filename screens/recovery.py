@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from textual import work
 from textual.app import ComposeResult
@@ -16,76 +17,124 @@ from screens.base import ConsoleScreen, bindings
 from screens.dialogs import Confirm
 from screens.seat import Seat
 from widgets.choice import ChoiceList, Row
-from widgets.format import clock_text
-from widgets.lines import Line, Span, fit, line
+from widgets.format import clock_text, time_text
+from widgets.lines import Line, Span, between, fit, line
 from widgets.marks import BAD, OK, UNKNOWN, WARN, mark
 from widgets.note import Note
-from widgets.pane import wrap
+from widgets.pane import greyed, wrap
 
 if TYPE_CHECKING:
     from console.actions.action import LevelView, Plan
-    from console.actions.facts import Facts
+    from console.actions.facts import Facts, Holder
+    from console.actions.gather import Seen
     from console.actions.runs import RunView
+
+    Look = Callable[[Seen], Awaitable[Facts]]
 
 _VERDICT = {"recommended": OK, "possible": UNKNOWN, "unneeded": UNKNOWN, "refused": BAD}
 _STEP = {"ok": ("✔", "ok"), "failed": (BAD, "bad"), "unknown": (UNKNOWN, "warn"), "running": ("▶", "strong"),
          "skipped": ("–", "dim"), "pending": ("·", "dim")}  # fmt: skip
 
+_LOOK_OUT = 1.0  # seconds between two looks at who holds the project
+_CONFIRM_LINES = 16  # what a confirmation shows without scrolling
+_AGAIN = 0.3  # seconds until the next look while a run that is over still lets go of the project
 
-def level_rows(views: Sequence[LevelView], width: int) -> list[Row]:
-    """Two lines a level: what it would do and the verdict; then the reason in full."""
+
+class Instead(NamedTuple):
+    """What is said of every level while the verdicts do not hold: in two or three words, and the reason."""
+
+    words: str
+    why: str
+
+
+def level_rows(views: Sequence[LevelView], width: int, instead: Instead | None = None) -> list[Row]:
+    """Two lines a level: what it would do and the verdict; then the reason in full. Greyed with `instead`."""
     rows: list[Row] = []
     for view in views:
-        glyph = _VERDICT[view.verdict]
+        glyph, words, why = _VERDICT[view.verdict], view.verdict, view.why
         tone = {"recommended": "ok", "refused": "bad"}.get(view.verdict, "")
-        rows.append(
-            Row(
-                f"{view.level}:{view.service}",
-                line(
-                    Span(f" {view.level} ", "key"),
-                    Span(fit(view.name, 8), "strong"),
-                    fit(view.title, 34),
-                    Span(fit(view.outage, 14), "dim"),
-                    mark(glyph),
-                    Span(f" {view.verdict}", tone),
-                ),
-            )
+        if instead is None and view.help:
+            why = f"{_sentence(why)} Would help: {_sentence(view.help)}"
+        if instead is not None:
+            glyph, words, why = UNKNOWN, *instead
+        head = line(
+            Span(f" {view.level} ", "key"),
+            Span(fit(view.name, 8), "strong"),
+            fit(view.title, 34),
+            Span(fit(view.outage, 14), "dim"),
+            mark(glyph),
+            Span(f" {words}", tone),
         )
-        why = view.why + (f" Would help: {view.help}." if view.help else "")
-        rows += [Row("", line(Span(f"            {text}", "dim"))) for text in wrap(why, width - 13)]
+        rows.append(Row(f"{view.level}:{view.service}", head if instead is None else greyed([head])[0]))
+        rows += [Row("", line(Span(f"{' ' * 11}{text}", "dim"))) for text in wrap(why, width - 12)]
     return rows
 
 
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def under_way(run: RunView | None, holder: Holder | None) -> Instead | None:
+    """What every level says while a run is under way, whoever started it; None when none is."""
+    if run is not None and run.outcome is None and run.state != "interrupted":
+        who, level, title, since, run_id = run.actor, run.plan.level, run.plan.title, run.started_at, run.run_id
+    elif holder is not None and holder.run_id:
+        who, level, title, since, run_id = holder.who, holder.level, holder.title, holder.since, holder.run_id
+    elif holder is not None:
+        return Instead("a run is under way", "Somebody is changing the project. Judged anew when that has ended.")
+    else:
+        return None
+    words = f"Run {run_id} by {who}: level {level}, {title}, since {time_text(since)}."
+    return Instead("a run is under way", f"{words} Judged anew when it has ended.")
+
+
 def plan_lines(plan: Plan, width: int) -> list[Line]:
-    """The plan as a person reads it before saying yes."""
+    """The plan as a person reads it before saying yes; where it is refused, the reason before all else."""
     lines = [
-        line(
-            Span(f"Plan {plan.plan_id[:4]}", "strong"),
-            f" · {len(plan.steps)} steps · touches {plan.blast.text}",
-            Span(f" · budget {plan.budget}", "dim"),
-        )
+        line(Span(f"Plan {plan.plan_id[:4]}", "strong"), f" · {len(plan.steps)} steps · touches {plan.blast.text}"),
+        line(Span(f"{_cost(plan)} · budget {plan.budget}", "dim")),
     ]
-    outage = (
-        f"about {plan.expected_downtime:.0f} s of outage expected" if plan.expected_downtime else "outage not known yet"
-    )
-    lines.append(line(Span(outage, "dim")))
-    for number, step in enumerate(plan.steps, 1):
-        head = f" {number} {step.title}"
-        lines.append(line(head))
-        if step.command:
-            lines.append(line(Span(f"   {step.command}", "dim")))
-    for check in plan.preconditions:
-        if check.ok is not True:
-            glyph = BAD if check.ok is False else UNKNOWN
-            lines.append(
-                line(mark(glyph), Span(f" {check.name}: {check.detail}", "bad" if check.ok is False else "warn"))
-            )
-    for text in plan.advice:
-        lines += [line(Span(part, "warn")) for part in wrap(f"▲ {text}", width)]
     if plan.refused:
         lines += [line(Span(part, "bad")) for part in wrap(f"✖ refused: {plan.refused}", width)]
         if plan.help:
             lines += [line(Span(part)) for part in wrap(f"would help: {plan.help}", width)]
+    for number, step in enumerate(plan.steps, 1):
+        lines.append(line(f"{number:2} {step.title}"))
+        if step.command:
+            lines += [line(Span(f"     {part}", "dim")) for part in wrap(step.command, width - 5)]
+    return [*lines, *_doubts(plan, width)]
+
+
+def short_plan_lines(plan: Plan, width: int, height: int) -> list[Line]:
+    """The plan in at most `height` lines, for a question that must be seen whole: the steps without their commands."""
+    head = line(Span(f"Plan {plan.plan_id[:4]}", "strong"), f" · {_cost(plan)} · {plan.blast.text}")
+    doubts = _doubts(plan, width)
+    steps = [line(f"{number:2} {step.title}") for number, step in enumerate(plan.steps, 1)]
+    room = max(1, height - 1 - len(doubts))
+    if len(steps) > room:
+        left = len(steps) - room + 1
+        steps = [*steps[: room - 1], line(Span(f"   … {left} more steps: Esc, then Tab and ↓ show them", "warn"))]
+    return [head, *steps, *doubts]
+
+
+def _cost(plan: Plan) -> str:
+    if plan.expected_downtime is None:
+        return "outage not known yet"
+    return f"~{plan.expected_downtime:.0f} s outage" if plan.expected_downtime >= 0.5 else "no outage"
+
+
+def _doubts(plan: Plan, width: int) -> list[Line]:
+    """Preconditions that do not hold or could not be told, and advice."""
+    lines: list[Line] = []
+    for check in plan.preconditions:
+        if check.ok is not True:
+            glyph = BAD if check.ok is False else UNKNOWN
+            words = wrap(f"{check.name}: {check.detail}", width - 2)
+            tone = "bad" if check.ok is False else "warn"
+            lines.append(line(mark(glyph), Span(f" {words[0]}", tone)))
+            lines += [line(Span(f"  {part}", tone)) for part in words[1:]]
+    for text in plan.advice:
+        lines += [line(Span(part, "warn")) for part in wrap(f"▲ {text}", width)]
     return lines
 
 
@@ -94,134 +143,270 @@ def run_lines(run: RunView, now: float, width: int) -> list[Line]:
     age = clock_text((run.ended_at or now) - run.started_at)
     lines = [
         line(
-            Span(f"Run {run.run_id}  level {run.plan.level}  {run.plan.title}", "strong"),
-            Span(f"  {run.state}  {age}", "dim"),
+            Span(f"Run {run.run_id}", "strong"),
+            Span(f"  {run.state}  {age}  ", "dim"),
+            Span(f"level {run.plan.level}, {run.plan.title}", "strong"),
+            Span(f"  by {run.actor}", "dim"),
         )
     ]
+    titles = min(max((len(view.step.title) for view in run.steps), default=0), max(20, width - 30))
     for view in run.steps:
         glyph, tone = _STEP.get(view.state, ("·", "dim"))
         took = f"{view.took:.1f} s" if view.took is not None else ""
         lines.append(
             line(
                 Span(f" {glyph} ", tone),
-                fit(view.step.title, 40),
+                fit(view.step.title, titles),
                 Span(fit(took, 8, "right"), "dim"),
                 f"  {view.detail}",
             )
         )
     if run.validation is not None:
         check = run.validation
-        tone = "ok" if check.ok else "bad"
-        lines.append(line(mark(OK if check.ok else BAD), Span(f" validation: {check.detail}", tone)))
+        glyph, tone = (UNKNOWN, "") if check.ok is None else (OK, "ok") if check.ok else (BAD, "bad")
+        head = "validation" if check.ok is not None else "validating, not yet well"
+        words = wrap(f"{head}: {check.detail}", width - 2)
+        lines.append(line(mark(glyph), Span(f" {words[0]}", tone)))
+        lines += [line(Span(f"  {part}", tone)) for part in words[1:]]
         for finding in check.findings:
             if finding.get("status") != "ok":
-                lines.append(line(Span(f"    {finding.get('status')}: {finding.get('summary')}", "warn")))
+                words = wrap(f"{finding.get('status')}: {finding.get('summary')}", width - 4)
+                lines += [line(Span(f"    {part}", "warn")) for part in words]
     if run.observation is not None:
         watch = run.observation
+        watching = "observing" if watch.ended_at is None else "observed"
         lines.append(
             line(
                 mark({"stable": OK, "unstable": BAD}.get(watch.state, WARN)),
-                f" observing {(watch.ended_at or now) - watch.started_at:.0f}/{watch.seconds:.0f} s  {watch.samples} looks, {watch.failures} failed: {watch.state}",
+                f" {watching} {max(0.0, watch.elapsed(now)):.0f}/{watch.seconds:.0f} s  {watch.samples} looks, {watch.failures} failed: {watch.state}",
             )
         )
-    lines += [line(Span(text, "dim")) for text in run.notes]
+    lines += [line(Span(part, "dim")) for text in run.notes for part in wrap(text, width)]
     if run.outcome:
         tone = {"ok": "ok", "failed": "bad"}.get(run.outcome, "warn")
         lines += [line(Span(text, tone)) for text in wrap(f"outcome: {run.outcome}. {run.reason}", width)]
     elif run.state == "interrupted":
-        lines.append(line(Span("The runner is gone before the end. Enter resumes it from what is recorded.", "bad")))
+        words = wrap("The runner is gone before the end. Enter resumes it from what is recorded.", width)
+        lines += [line(Span(part, "bad")) for part in words]
     else:
-        lines.append(
-            line(Span("It runs apart from this terminal: leaving or losing the connection does not stop it.", "dim"))
-        )
+        text = "It runs apart from this terminal: leaving or losing the connection does not stop it. x asks it to stop."
+        lines += [line(Span(part, "dim")) for part in wrap(text, width)]
     return lines
 
 
+class Lower(Note):
+    """The lower half: the plan of the selected level, or a run, under a heading that says which."""
+
+    heading: var[str] = var("Plan")
+
+    def watch_heading(self) -> None:
+        self.redraw()
+
+    def view(self, width: int, height: int) -> Sequence[Line]:
+        shown = list(super().view(width, height - 1))
+        below = len(self.lines) - self.top - len(shown)
+        if below > 0:  # nobody may take the part of a plan that fits for the whole of it
+            keys = "↓" if self.has_focus else "Tab, then ↓"
+            shown[-1] = line(Span(f"… {below + 1} more lines: {keys}", "warn"))
+        return [heading(self.heading, width, self.has_focus), *shown]
+
+    def scroll_lines(self, rows: int) -> None:
+        self.top = max(0, min(self.top + rows, len(self.lines) - self.size.height + 1))
+
+
+def heading(title: str, width: int, focus: bool) -> Line:
+    """A titled rule over the whole width, as panes have one."""
+    tone = "focus" if focus else "title"
+    left = line(Span("── ", tone), Span(f"{title} ", "focus" if focus else "strong"))
+    return between(left, line(Span("──", tone)), width, "─", tone)
+
+
+class Levels(ChoiceList):
+    """The upper half: the levels."""
+
+    idle: var[bool] = var(False)  # none of them can be chosen now: no line stands out
+
+    def watch_idle(self) -> None:
+        self.redraw()
+
+    def view(self, width: int, height: int) -> Sequence[Line]:
+        if not self.idle:
+            return super().view(width, height)
+        head = list(self.heading(width))
+        return head + [row.spans for row in self.rows[self.top : self.top + height - len(head)]]
+
+    def heading(self, width: int) -> Sequence[Line]:
+        return [heading("What each level would do now", width, self.has_focus)]
+
+
 class Recovery(ConsoleScreen):
-    """The recovery screen."""
+    """The recovery screen. It shows any run of the project that is under way, also one that others start meanwhile.
+
+    `look` gives the facts that the levels are judged by; left out, engine, probes and disks are asked.
+    """
 
     NAME = "recovery"
     BINDINGS: ClassVar[list[BindingType]] = bindings("recovery")
     CSS = """
-    Recovery #levels { height: auto; min-height: 6; max-height: 45%; }
+    Recovery #levels { height: 1; margin-bottom: 1; }
     Recovery #plan { height: 1fr; }
-    Recovery .rule { height: 1; }
+    Recovery.-short #levels { margin-bottom: 0; }
     """
 
     views: var[Sequence[LevelView]] = var(())
     run: var[RunView | None] = var(None)
+    holder: var[Holder | None] = var(None)  # who holds the project, as last looked
+    instead: var[Instead | None] = var(None)  # why the verdicts do not hold now
 
-    def __init__(self, seat: Seat, service: str = "") -> None:
+    def __init__(self, seat: Seat, service: str = "", look: Look | None = None) -> None:
         super().__init__()
         self.seat = seat
         self._service = service
+        self._look = look or self._gather
         self._facts: Facts | None = None
+        self._followed = ""  # the run whose end was or will be noticed here
+        self._judged_after = 0.0  # unix seconds; what was seen before says nothing of the stack as it is now
 
     def content(self) -> ComposeResult:
-        title = Note([line(Span("── ", "title"), Span("What each level would do now", "strong"))], classes="rule")
-        title.can_focus = False
-        yield title
-        yield ChoiceList(id="levels")
-        yield Note([line(Span("looking at the stack …", "dim"))], id="plan")
+        yield Levels(id="levels")
+        yield Lower([line(Span("looking at the stack …", "dim"))], id="plan")
 
     def on_mount(self) -> None:
         self.query_one("#levels").focus()
         self.do_recovery_refresh()
         self.do_recovery_attach(newest_only=True)
+        self.set_interval(_LOOK_OUT, self._look_out)
 
     # -- looking
 
+    async def _gather(self, seen: Seen) -> Facts:
+        from console.actions import gather
+
+        return await gather.gather(self.seat.config, self.seat.data_dir, seen=seen)
+
+    def _seen(self) -> Seen:
+        """What the console knows already. Probe answers of before the end of a run are of another stack."""
+        from console.actions.gather import Seen
+
+        events = self.readings.containers.value.events if self.readings.containers.value else ()
+        probes = self.readings.probes.value.probes if self.readings.probes.value else ()
+        fresh = self.readings.probes.fault is None and all(p.at >= self._judged_after for p in probes)
+        return Seen(events, probes if fresh else ())
+
     @work(group="gather", exclusive=True)
     async def do_recovery_refresh(self) -> None:
-        from console.actions import gather, recovery
+        from console.actions import recovery
 
-        seen = gather.Seen(
-            events=self.readings.containers.value.events if self.readings.containers.value else (),
-            probes=self.readings.probes.value.probes
-            if self.readings.probes.value and not self.readings.probes.fault
-            else (),
-        )
         try:
-            self._facts = await gather.gather(self.seat.config, self.seat.data_dir, seen=seen)
-            self.views = recovery.overview(self._facts, self.seat.config, self._service)
+            await self._let_go()
+            facts = self._facts = await self._look(self._seen())
+            views = recovery.overview(facts, self.seat.config, self._service)
         except SevdeckError as error:
-            self._say([line(Span(str(error), "bad"))])
+            if self.instead is not None:
+                self.instead = Instead("not known", f"{_sentence(str(error))} r looks again.")
+            if self.run is None:
+                self._say([line(Span(str(error), "bad"))])
+            return
+        self.holder = facts.holder
+        # What was found while somebody changes things is no verdict, but the only list of levels there is.
+        self.instead = under_way(self.run, facts.holder)
+        self.views = views
+        self._attend()
+
+    async def _let_go(self) -> None:
+        """Wait until the run that is over holds the project no more: it closes its record a moment before."""
+        while self.run is not None and self.run.over:
+            held = await self._holder(self.run.plan.project)
+            if held is None or not self._over(held.run_id):
+                return
+            await asyncio.sleep(_AGAIN)
+
+    def _over(self, run_id: str) -> bool:
+        return bool(run_id) and self.run is not None and self.run.run_id == run_id and self.run.over
+
+    async def _holder(self, project: str) -> Holder | None:
+        from console.actions import lock
+
+        return await self.seat.engine.call(lambda: lock.holder(self.seat.data_dir, project))
+
+    @work(group="look out", exclusive=True)
+    async def _look_out(self) -> None:
+        """Notice a run that somebody starts on another console, and the end of one that cannot be followed."""
+        project = self._facts.project if self._facts is not None else self.seat.config.docker.project
+        if not project or self._under_way:
+            return
+        held = await self._holder(project)
+        if held is not None and self._over(held.run_id):
+            return
+        if held is None and self.holder is not None:
+            self._judge_anew("It has ended; the stack is being looked at.")
+        self.holder = held
+        self._attend()
+
+    def _attend(self) -> None:
+        """Follow the run of whoever holds the project; nothing to do where nobody does."""
+        held = self.holder
+        if held is not None:
+            self.instead = under_way(self.run, held)
+            if held.run_id and held.run_id != self._followed:
+                self._follow(held.run_id)
+
+    def _judge_anew(self, why: str) -> None:
+        self.holder = None
+        self.instead = Instead("looking anew", why)
+        self._judged_after = time.time()
+        self.do_recovery_refresh()
+
+    @property
+    def _under_way(self) -> bool:
+        return self.run is not None and under_way(self.run, None) is not None
 
     def watch_views(self) -> None:
         if not self.is_mounted:
             return
-        choices = self.query_one("#levels", ChoiceList)
-        rows = level_rows(self.views, self.size.width)
-        choices.styles.height = min(len(rows), max(6, self.size.height // 2))
+        choices = self.query_one(Levels)
+        rows = level_rows(self.views, self.size.width, self.instead)
+        choices.styles.height = 1 + min(len(rows), max(6, self.size.height // 2))
         choices.rows = rows
+        choices.idle = self.instead is not None
         self._show_plan()
+
+    def watch_instead(self) -> None:
+        self.watch_views()
 
     def on_resize(self) -> None:
         self.watch_views()
+        self.watch_run()
 
     def selected(self) -> LevelView | None:
-        key = self.query_one("#levels", ChoiceList).selected
+        key = self.query_one(Levels).selected
         return next((v for v in self.views if f"{v.level}:{v.service}" == key), None)
 
     def on_choice_list_selected(self) -> None:
-        self.run = None
-        self._show_plan()
+        if not self._under_way:
+            self.run = None
+            self._show_plan()
 
     def _show_plan(self) -> None:
         view = self.selected()
-        if view is not None and self.run is None:
-            ask = line() if view.plan.refused else line(Span("Enter", "key"), " asks for confirmation and runs it")
-            self._say([*plan_lines(view.plan, self.size.width - 2), line(), ask])
+        if view is None or self.run is not None:
+            return
+        if self.instead is not None:
+            self._say([line(Span(text, "dim")) for text in wrap(self.instead.why, self.size.width - 2)])
+            return
+        ask = line() if view.plan.refused else line(Span("Enter", "key"), " asks for confirmation and runs it")
+        self._say([*plan_lines(view.plan, self.size.width - 2), line(), ask])
 
     def _say(self, lines: Sequence[Line]) -> None:
-        note = self.query_one("#plan", Note)
+        note = self.query_one(Lower)
         note.top = 0
+        note.heading = "Plan"
         note.lines = tuple(lines)
 
     def do_recovery_service(self) -> None:
         from console.actions import recovery
 
-        if self._facts is None:
+        if self._facts is None or self._told_to_wait():
             return
         names = list(recovery.services(self._facts))
         if names:
@@ -230,12 +415,20 @@ class Recovery(ConsoleScreen):
             self.run = None
             self.do_recovery_refresh()
 
+    def _told_to_wait(self) -> bool:
+        """Whether no level can be had now; the person then hears why."""
+        if self.instead is not None:
+            self.notify(f"{self.instead.words}: {self.instead.why}", markup=False)
+        return self.instead is not None
+
     # -- running
 
     @work(group="run")
     async def do_recovery_plan(self) -> None:
         if self.run is not None and self.run.state == "interrupted":
             await self._resume(self.run.run_id)
+            return
+        if self._told_to_wait():
             return
         view = self.selected()
         if view is None:
@@ -245,9 +438,11 @@ class Recovery(ConsoleScreen):
             self.notify(f"Refused: {plan.refused}", severity="error", markup=False)
             return
         word = plan.confirm if plan.level > 1 else ""
-        typed = await self.app.push_screen_wait(
-            Confirm(plan_lines(plan, min(94, self.size.width - 6)), word=word, key="" if word else "r")
-        )
+        width = min(94, self.size.width - 6)
+        lines = plan_lines(plan, width)
+        if len(lines) > _CONFIRM_LINES:
+            lines = short_plan_lines(plan, width, _CONFIRM_LINES)
+        typed = await self.app.push_screen_wait(Confirm(lines, word=word, key="" if word else "r"))
         if typed is None:
             return
         await self._launch(plan)
@@ -278,9 +473,18 @@ class Recovery(ConsoleScreen):
     async def _follow(self, run_id: str) -> None:
         from console.actions import runs
 
-        async for view in runs.follow(self.seat.data_dir, run_id):
-            self.run = view
-        self.do_recovery_refresh()
+        self._followed = run_id
+        was_under_way = False
+        try:
+            async for view in runs.follow(self.seat.data_dir, run_id):
+                self.run = view
+                was_under_way = was_under_way or self._under_way
+        except SevdeckError as error:  # the record may belong to another account; the lock still says who runs it
+            self.notify(str(error), severity="warning", markup=False)
+            return
+        self._followed = ""
+        if was_under_way:
+            self._judge_anew(f"Run {run_id} is no longer under way; the stack is being looked at.")
 
     @work(group="attach", exclusive=True)
     async def do_recovery_attach(self, newest_only: bool = False) -> None:
@@ -292,7 +496,7 @@ class Recovery(ConsoleScreen):
             if not newest_only:
                 self.notify("No recovery has run on this host yet.", markup=False)
             return
-        if view.outcome is None or not newest_only:
+        if (view.outcome is None or not newest_only) and view.run_id != self._followed:
             self._follow(view.run_id)
 
     @work(group="cancel", exclusive=True)
@@ -307,9 +511,13 @@ class Recovery(ConsoleScreen):
         self.notify("Asked to stop after the present step.", markup=False)
 
     def watch_run(self) -> None:
-        if self.run is not None and self.is_mounted:
-            note = self.query_one("#plan", Note)
-            note.lines = tuple(run_lines(self.run, time.time(), self.size.width - 2))
+        if self.run is None or not self.is_mounted:
+            return
+        note = self.query_one(Lower)
+        note.heading = "Run"
+        note.lines = tuple(run_lines(self.run, self.now or time.time(), self.size.width - 2))
+        if self._under_way:
+            self.instead = under_way(self.run, None)
 
     def watch_now(self) -> None:
         if self.run is not None and self.run.outcome is None:

@@ -1,16 +1,16 @@
-"""The containers pane: one line a container, worst first, with a selection that opens its details."""
+"""The containers pane: one line a container, those of the own project and the worst first; Enter opens the details."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 from textual.reactive import var
 
 from console.watch.source import Reading
 from widgets.format import age_text, bytes_text, percent_text
-from widgets.lines import Line, Span, fit, line
+from widgets.lines import Line, Span, fit, line, width_of
 from widgets.marks import BAD, OK, UNKNOWN, WARN, mark
 from widgets.pane import Pane
 
@@ -43,19 +43,31 @@ def state_text(c: Container) -> str:
     return c.status
 
 
+def _state_in(c: Container, width: int) -> str:
+    """The state in so many columns. That memory ran out is never what is cut off."""
+    words = state_text(c)
+    return fit(f"OOM {c.exit_code}" if c.oom_killed and len(words) > width else words, width)
+
+
 def _rank(c: Container) -> int:
     return {BAD: 0, WARN: 1, UNKNOWN: 2, OK: 3}[container_mark(c)]
 
 
-def ordered(containers: Sequence[Container], sort: str) -> list[Container]:
-    """Containers in the chosen order; ties always by name, so that rows do not jump."""
-    if sort == "cpu":
-        return sorted(containers, key=lambda c: (-(c.cpu or 0.0), c.label, c.name))
-    if sort == "memory":
-        return sorted(containers, key=lambda c: (-(c.memory or 0), c.label, c.name))
-    if sort == "name":
-        return sorted(containers, key=lambda c: (c.project, c.label, c.name))
-    return sorted(containers, key=lambda c: (_rank(c), c.project, c.label, c.name))
+def _well(containers: Sequence[Container]) -> str:
+    return f"{sum(container_mark(c) == OK for c in containers)}/{len(containers)} ●"
+
+
+def ordered(containers: Sequence[Container], sort: str, project: str = "") -> list[Container]:
+    """Containers in the chosen order; ties always by name, so that rows do not jump.
+
+    Those of `project` come before all others: what a person is called for must not be searched among neighbours.
+    """
+    order: Callable[[Container], tuple[Any, ...]] = {
+        "cpu": lambda c: (-(c.cpu or 0.0), c.label, c.name),
+        "memory": lambda c: (-(c.memory or 0), c.label, c.name),
+        "name": lambda c: (c.project, c.label, c.name),
+    }.get(sort, lambda c: (_rank(c), c.project, c.label, c.name))
+    return sorted(containers, key=lambda c: (bool(project) and c.project != project, order(c)))
 
 
 class ContainersPane(Pane):
@@ -86,8 +98,9 @@ class ContainersPane(Pane):
     def watch_selected(self) -> None:
         self.redraw()
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(self, *, project: str = "", id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
+        self._project = project  # the configured one, "" for none
         self._ordered: tuple[object, str, str, list[Container]] = (None, "", "", [])
         self._lines: dict[str, tuple[Container, tuple[object, ...], Line]] = {}
 
@@ -103,14 +116,14 @@ class ContainersPane(Pane):
         if self.reading.value is None:
             return []
         if not self.needle:
-            return ordered(self.reading.value.containers, self.sort)
+            return ordered(self.reading.value.containers, self.sort, self._project)
         words = self.needle.lower().split()
         found = [
             c
             for c in self.reading.value.containers
             if all(w in f"{c.name} {c.project}/{c.label} {c.image} {state_text(c)}".lower() for w in words)
         ]
-        return ordered(found, self.sort)
+        return ordered(found, self.sort, self._project)
 
     def current(self) -> Container | None:
         """The selected container."""
@@ -121,10 +134,13 @@ class ContainersPane(Pane):
         value = self.reading.value
         if value is None:
             return ""
-        well = sum(container_mark(c) == OK for c in value.containers)
+        own = [c for c in value.containers if c.project == self._project]
+        others = [c for c in value.containers if c.project != self._project]
+        if self._project and own and others:
+            return f"{self._project} {_well(own)}  others {_well(others)}"
         projects = sorted({c.project for c in value.containers if c.project})
         name = projects[0] if len(projects) == 1 else f"{len(projects)} projects" if projects else ""
-        return "  ".join(p for p in (name, f"{well}/{len(value.containers)} ●") if p)
+        return "  ".join(p for p in (name, _well(value.containers)) if p)
 
     def figures(self) -> str:
         return (f"/{self.needle}  " if self.needle else "") + (
@@ -178,30 +194,29 @@ class ContainersPane(Pane):
 
     def _row(self, c: Container, names: int, width: int, selected: bool, several: bool, age: str) -> Line:
         label = f"{c.project}/{c.label}" if several and c.project else c.label
+        foreign = bool(self._project) and c.project != self._project
         glyph = container_mark(c)
         tone = {BAD: "bad", WARN: "warn"}.get(glyph, "")
         near = c.memory_limit is not None and c.memory is not None and c.memory > 0.9 * c.memory_limit
         restarts = f"↻{c.restarts}"
         parts: list[str | Span] = [
             mark(glyph),
-            Span(f" {fit(label, names)} ", "cursor" if selected else "strong"),
-            Span(fit(state_text(c), 11), tone),
+            Span(f" {fit(label, names)} ", "cursor" if selected else "dim" if foreign else "strong"),
+            Span(_state_in(c, _state_width(width)), tone),
         ]
         if width >= 58:
             parts.append(Span(fit(restarts, 4), "warn" if c.restarts else "dim"))
         parts.append(fit(percent_text(c.cpu, 1) if c.running else "", 8, "right"))
         memory = bytes_text(c.memory) if c.running and c.memory is not None else ""
-        if width >= 66 and memory and c.memory_limit:
-            memory += f"/{bytes_text(c.memory_limit)}"
-        parts.append(
-            Span(
-                fit(memory, 18 if width >= 66 else 9, "right") + (" ▲" if near else "  "),
-                "warn" if near else "",
-            )
-        )
+        parts.append(Span(fit(memory, 9, "right"), "warn" if near else ""))
+        if width >= 66:
+            limit = f"/{bytes_text(c.memory_limit)}" if memory and c.memory_limit else ""
+            parts.append(Span(fit(limit, 9), "warn" if near else "dim"))
+        parts.append(Span(" ▲" if near else "  ", "warn"))
         parts.append(Span(fit(age, 4, "right"), "dim"))
-        if c.health_detail and c.health == "unhealthy":
-            parts.append(Span(f"  {c.failing_streak} failed: {c.health_detail}", "bad"))
+        if c.health == "unhealthy":
+            room = width - width_of(line(*parts))
+            parts.append(Span(_illness(c, room), "bad"))
         return line(*parts)
 
     def move(self, rows: int) -> None:
@@ -231,9 +246,24 @@ class ContainersPane(Pane):
             self.post_message(self.Opened(container))
 
 
+def _state_width(width: int) -> int:
+    return 15 if width >= 58 else 11
+
+
+def _illness(c: Container, room: int) -> str:
+    """What its health check says, as far as there is room to say something; Enter shows it in full.
+
+    A detail of two or three letters and an ellipsis tells nobody anything.
+    """
+    count = f"  {c.failing_streak} failed"
+    if c.health_detail and room >= len(count) + 14:
+        return f"{count}: {c.health_detail}"
+    return count if room >= len(count) else ""
+
+
 def fit_width(rows: Sequence[Container], width: int) -> int:
     """Columns for names: enough for the longest, within what the other columns leave."""
     several = len({c.project for c in rows}) > 1
     longest = max(len(f"{c.project}/{c.label}" if several and c.project else c.label) for c in rows)
-    fixed = 2 + 1 + 11 + 8 + 11 + 4 + (4 if width >= 58 else 0) + (9 if width >= 66 else 0)
+    fixed = 2 + 1 + _state_width(width) + 8 + 11 + 4 + (4 if width >= 58 else 0) + (9 if width >= 66 else 0)
     return max(8, min(longest, width - fixed))

@@ -186,10 +186,9 @@ class LinePane(Widget):
         self._shown = []
         self.redraw()
 
-    def on_focus(self) -> None:
-        self.redraw()
-
-    def on_blur(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        # Not on_focus: that is called before the widget knows that it has the focus.
+        super().watch_has_focus(has_focus)
         self.redraw()
 
     def notify_style_update(self) -> None:

@@ -241,14 +241,17 @@ async def test_enter_opens_the_line_and_copy_takes_the_selection(hub: LogHub) ->
         assert "copied 3 lines" in rows(view)[-1]
 
 
-async def test_lines_are_written_to_a_new_file_only(hub: LogHub, tmp_path: Path) -> None:
+async def test_lines_are_written_to_a_new_file_only(
+    hub: LogHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a name is typed faster than the whole path
     target = tmp_path / "out.txt"
     async with opened(hub) as pilot:
         view = view_of(pilot)
-        await pilot.press("W", "ctrl+u", *str(target), "enter")
+        await pilot.press("W", "ctrl+u", *target.name, "enter")
         assert "wrote" in rows(view)[-1]
         assert target.read_text().splitlines()[-1] == "app: 2026-11-22 03:12:18 ERROR event 00198"
-        await pilot.press("W", "ctrl+u", *str(target), "enter")
+        await pilot.press("W", "ctrl+u", *target.name, "enter")
         assert "exists already" in rows(view)[-1]
 
 
