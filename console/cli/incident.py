@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.cli import incident_acts as acts
+from console.cli import incident_record
 from console.cli.call import Call
 from console.errors import SevdeckError, UsageError
 
@@ -70,7 +71,7 @@ def register(commands: Any) -> None:
     )
     action("close", acts.close, "nothing is left to do").add_argument("--text", default="")
     action("reopen", acts.reopen, "it came back").add_argument("--reason", default="")
-    action("verify", _verify, "check the chain of the record")
+    incident_record.register(action)
     export = action("export", _export, "write the post-mortem")
     export.add_argument("--format", choices=("md", "html", "json"), default="md")
     export.add_argument("-o", "--output", metavar="FILE")
@@ -185,41 +186,6 @@ def _show(call: Call) -> int:
     now = time.time()
     call.answer(incident_json(incident, now), lambda: "\n".join(incident_lines(incident, now)))
     return 0
-
-
-def _verify(call: Call) -> int:
-    from console.incident.verify import verify
-
-    journal, _ = acts.open_incident(call)
-    verdict = verify(journal.directory)
-    bad = verdict.first_bad
-    data = {
-        "id": journal.incident,
-        "ok": verdict.ok,
-        "events": verdict.events,
-        "writers": verdict.writers,
-        "head": verdict.head,
-        "first_bad": None if bad is None else _place_of(bad),
-        "damage": [_place_of(one) for one in verdict.damage],
-        "torn": [_place_of(one) for one in verdict.torn],
-    }
-    lines = [str(one) for one in (*verdict.damage, *verdict.torn)]
-    word = "the record is whole" if verdict.ok else f"NOT WHOLE, {len(verdict.damage)} damaged places"
-    told = (
-        f"{journal.incident}: {word}; {verdict.events} entries of {verdict.writers} writers, head {verdict.head[:16]}"
-    )
-    call.answer(data, "\n".join([told, *lines]))
-    return 0 if verdict.ok else 1
-
-
-def _place_of(damage: Any) -> dict[str, Any]:
-    return {
-        "file": damage.file,
-        "writer": damage.writer,
-        "seq": damage.after_seq + 1,
-        "offset": damage.offset,
-        "reason": damage.reason,
-    }
 
 
 def _export(call: Call) -> int:

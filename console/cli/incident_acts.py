@@ -11,7 +11,7 @@ from console.errors import RefusedError, UsageError
 if TYPE_CHECKING:
     from console.incident.events import Event
     from console.incident.journal import Journal
-    from console.incident.records import Incident
+    from console.incident.records import Entry, Incident
     from console.incident.store import IncidentStore
 
 
@@ -36,7 +36,7 @@ def open_incident(call: Call) -> tuple[Journal, Incident]:
     return journal, fold(journal.events())
 
 
-def _append(call: Call, journal: Journal, kind: str, data: dict[str, Any], said: str, **more: Any) -> int:
+def append(call: Call, journal: Journal, kind: str, data: dict[str, Any], said: str, **more: Any) -> int:
     """Record one event and answer with its place and hash."""
     at = more.pop("at", None)
     event = journal.append(kind, data, at=at)
@@ -56,7 +56,7 @@ def note(call: Call) -> int:
     text = call.args.text.strip()
     if not text:
         raise UsageError("an empty note says nothing")
-    return _append(call, journal, "note", {"text": text}, "noted", at=_time(call.args.at))
+    return append(call, journal, "note", {"text": text}, "noted", at=time_of(call.args.at))
 
 
 def severity(call: Call) -> int:
@@ -67,7 +67,7 @@ def severity(call: Call) -> int:
     severity = parse_severity(call.args.severity)
     check_severity(incident, severity, call.args.reason)
     data = {"severity": severity, "previous": incident.severity, "reason": call.args.reason}
-    return _append(call, journal, "severity", data, f"now {label(severity)}", severity=severity)
+    return append(call, journal, "severity", data, f"now {label(severity)}", severity=severity)
 
 
 def role(call: Call) -> int:
@@ -77,7 +77,7 @@ def role(call: Call) -> int:
     role, who = call.args.role.lower(), call.args.who
     check_role(role)
     who = "" if who == "-" else who
-    return _append(call, journal, "role", {"role": role, "who": who}, f"{role}: {who or 'nobody'}", role=role, who=who)
+    return append(call, journal, "role", {"role": role, "who": who}, f"{role}: {who or 'nobody'}", role=role, who=who)
 
 
 def status(call: Call) -> int:
@@ -88,12 +88,12 @@ def status(call: Call) -> int:
     check_status(incident, status, reason)
     if status in ("resolved", "closed"):
         return _end(call, journal, status, {"text": reason})
-    return _append(call, journal, "status", {"status": status, "reason": reason}, f"now {status}", status=status)
+    return append(call, journal, "status", {"status": status, "reason": reason}, f"now {status}", status=status)
 
 
 def ack(call: Call) -> int:
     journal, _ = open_incident(call)
-    return _append(call, journal, "ack", {}, f"acknowledged by {journal.actor.name}")
+    return append(call, journal, "ack", {}, f"acknowledged by {journal.actor.name}")
 
 
 def tick(call: Call) -> int:
@@ -141,7 +141,7 @@ def update(call: Call) -> int:
         except ValueError as error:
             raise UsageError(str(error)) from None
     data = {"audience": audience, "text": call.args.text, "next_at": None if every is None else time.time() + every}
-    return _append(call, journal, "comms", data, f"{audience} update recorded", audience=audience)
+    return append(call, journal, "comms", data, f"{audience} update recorded", audience=audience)
 
 
 def attach(call: Call) -> int:
@@ -156,14 +156,19 @@ def attach(call: Call) -> int:
     return 0
 
 
-def amend(call: Call) -> int:
-    journal, incident = open_incident(call)
-    wanted = call.args.seq
+def entry_of(incident: Incident, wanted: str) -> Entry:
+    """The entry with this number or id. Raises UsageError."""
     entry = next((e for e in incident.timeline if str(e.seq) == wanted or e.id == wanted), None)
     if entry is None:
         raise UsageError(f"{incident.id} has no entry {wanted!r}", remedy="`incident show` numbers them")
+    return entry
+
+
+def amend(call: Call) -> int:
+    journal, incident = open_incident(call)
+    entry = entry_of(incident, call.args.seq)
     data = {"event": entry.id, "text": call.args.text, "reason": call.args.reason}
-    return _append(call, journal, "amend", data, f"entry {entry.seq} corrected; the original stays")
+    return append(call, journal, "amend", data, f"entry {entry.seq} corrected; the original stays")
 
 
 def handover(call: Call) -> int:
@@ -174,7 +179,7 @@ def handover(call: Call) -> int:
     journal, incident = open_incident(call)
     head = _head(journal)
     data = {"to": call.args.who, "brief": call.args.brief or brief(incident, time.time()), "head": head}
-    return _append(call, journal, "handover.offered", data, f"offered to {call.args.who}; head {head}", head=head)
+    return append(call, journal, "handover.offered", data, f"offered to {call.args.who}; head {head}", head=head)
 
 
 def _offered(call: Call) -> tuple[Journal, str]:
@@ -190,12 +195,12 @@ def _offered(call: Call) -> tuple[Journal, str]:
 def accept(call: Call) -> int:
     journal, offer = _offered(call)
     name = journal.actor.name
-    return _append(call, journal, "handover.accepted", {"offer": offer}, f"{name} is commander", commander=name)
+    return append(call, journal, "handover.accepted", {"offer": offer}, f"{name} is commander", commander=name)
 
 
 def decline(call: Call) -> int:
     journal, offer = _offered(call)
-    return _append(call, journal, "handover.declined", {"offer": offer, "reason": call.args.reason}, "declined")
+    return append(call, journal, "handover.declined", {"offer": offer, "reason": call.args.reason}, "declined")
 
 
 def resolve(call: Call) -> int:
@@ -217,7 +222,7 @@ def close(call: Call) -> int:
 def _end(call: Call, journal: Journal, status: str, data: dict[str, Any]) -> int:
     """Resolve or close, and say the head: noted elsewhere, it witnesses the record."""
     head = _head(journal)
-    return _append(call, journal, status, {**data, "head": head}, f"{status}; head {head}", status=status, head=head)
+    return append(call, journal, status, {**data, "head": head}, f"{status}; head {head}", status=status, head=head)
 
 
 def reopen(call: Call) -> int:
@@ -225,7 +230,7 @@ def reopen(call: Call) -> int:
 
     journal, incident = open_incident(call)
     check_reopen(incident, call.args.reason)
-    return _append(call, journal, "reopened", {"reason": call.args.reason}, "open again", status="declared")
+    return append(call, journal, "reopened", {"reason": call.args.reason}, "open again", status="declared")
 
 
 def _head(journal: Journal) -> str:
@@ -235,7 +240,7 @@ def _head(journal: Journal) -> str:
     return short(combined_head(journal.heads()))
 
 
-def _time(text: str | None) -> float | None:
+def time_of(text: str | None) -> float | None:
     """Unix seconds of an RFC 3339 time; a time without offset is this host's."""
     from datetime import datetime
 

@@ -49,6 +49,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "pin": ("event", "pinned"),
     "annotate": ("event", "text"),
     "amend": ("event", "reason"),
+    "redact": ("event", "reason"),
     "attach": ("name", "sha256", "size"),
     "flight": ("sha256", "size"),
     "recovery.run": ("run", "state"),

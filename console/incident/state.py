@@ -14,6 +14,7 @@ from console.incident.events import ROLES, Event
 from console.incident.fields import number, text
 from console.incident.interventions import Interventions
 from console.incident.measures import measures, moments
+from console.incident.privacy import redacted
 from console.incident.records import (
     LIFECYCLE,
     STATUSES,
@@ -42,7 +43,7 @@ def in_order(events: Iterable[Event]) -> list[Event]:
 
 def fold(events: Iterable[Event]) -> Incident:
     """The incident that these events make."""
-    ordered = in_order(events)
+    ordered = redacted(in_order(events))
     folding = _Folding(ordered)
     for event in ordered:
         folding.take(event)

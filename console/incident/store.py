@@ -122,6 +122,11 @@ class IncidentStore:
         listed.sort(key=lambda entry: (entry.declared_at or 0.0, entry.id), reverse=True)
         return [entry for entry in listed if entry.open or not open_only]
 
+    def reindex(self) -> int:
+        """Make the list's index anew from the journals; how many incidents. Raises RecordError."""
+        self.documents.forget(_INDEX, set(self.documents.all(_INDEX)))
+        return len(self.list())
+
     def current(self) -> str | None:
         """The id of the open incident that matters most: not a drill, not yet resolved, worst, newest."""
         candidates = self.list(open_only=True)

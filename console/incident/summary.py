@@ -162,6 +162,7 @@ _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "pin": lambda data: f"{'pinned' if data.get('pinned') else 'unpinned'} an entry{_because(data)}",
     "annotate": lambda data: f"remark: {_text(data, 'text')}",
     "amend": lambda data: f"corrected an entry{_because(data)}",
+    "redact": lambda data: f"redacted an entry{_because(data)}",
     "attach": lambda data: f"attached {_text(data, 'name')} ({short(_text(data, 'sha256'))})",
     "flight": lambda data: f"readings frozen as evidence ({short(_text(data, 'sha256'))})",
     "recovery.run": _recovery,

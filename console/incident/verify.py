@@ -6,14 +6,19 @@ later event of another writer named the head. There is no key: who may write all
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from console.errors import RecordError
+from console.incident import blobs
 from console.incident.chain import ChainReader, Damage, writer_of
 from console.incident.events import Event
 from console.incident.shelf import journal_files
+
+_WITH_BLOB = ("attach", "flight", "playbook.started")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ def verify(directory: Path) -> Verdict:
             damage.append(Damage(path.name, writer, 0, 0, 0, f"cannot be read: {error.strerror}"))
             continue
         hashes.update(event.hash for event in events)
+        damage += _lost_blobs(directory, path, events)
         testimony += [event for event in events if event.seen]
     damage += [place for reader in readers.values() for place in reader.damage]
     ends = [torn for reader in readers.values() if (torn := reader.torn()) is not None]
@@ -61,6 +67,35 @@ def verify(directory: Path) -> Verdict:
         damage=tuple(damage),
         torn=tuple(place for place in ends if place.torn),
     )
+
+
+def told_at(directory: Path, head: str) -> Event | None:
+    """The last entry of the record at the time when its head began with `head`; None when it never was so.
+
+    For a head that was noted on paper, in a message or in an export: everything up to that entry is as it was. A
+    head tells nothing of entries that another host wrote earlier and that arrived later; it is then not found.
+    """
+    events: dict[str, Event] = {}
+    for path in journal_files(directory):
+        with contextlib.suppress(OSError):
+            events.update({event.hash: event for event in ChainReader(path, writer_of(path) or "").poll()})
+    heads: dict[str, tuple[int, str]] = {}
+    for event in sorted(events.values(), key=lambda event: event.order):
+        heads[event.writer] = (event.seq, event.hash)
+        if combined_head(heads).startswith(head.lower()):
+            return event
+    return None
+
+
+def _lost_blobs(directory: Path, path: Path, events: Iterable[Event]) -> Iterator[Damage]:
+    """Attachments that events of this file name and that are not there, or not what was attached."""
+    for event in events:
+        named = event.data.get("sha256") if event.kind in _WITH_BLOB else None
+        if isinstance(named, str):
+            try:
+                blobs.get(directory, named)
+            except RecordError as error:
+                yield Damage(path.name, event.writer, event.seq - 1, 0, 0, error.message)
 
 
 def _furthest(readers: Iterable[ChainReader]) -> dict[str, ChainReader]:

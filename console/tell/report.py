@@ -15,6 +15,7 @@ from console.errors import RecordError
 from console.incident.events import Actor, Event
 from console.incident.journal import Journal
 from console.incident.levels import LEVELS
+from console.incident.privacy import redacted
 from console.incident.records import Entry, Incident
 from console.incident.state import fold
 from console.incident.verify import verify
@@ -37,7 +38,7 @@ MOMENTS = {
 def report(directory: Path) -> dict[str, Any]:
     """Everything of the incident in this directory. Raises RecordError when it cannot be read."""
     journal = Journal(directory, Actor("sevdeck", via="automatic"))
-    events = journal.events()
+    events = redacted(journal.events())
     if not events:
         raise RecordError(f"there is nothing recorded in {directory.name}")
     incident = fold(events)

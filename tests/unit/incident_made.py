@@ -105,7 +105,13 @@ def write(directory: Path) -> Journal:
         {"id": "snapshot", "title": "snapshot the database", "type": "command", "phase": "now", "due": 300},
     ]
     phases = [{"id": "now", "title": "Immediate 0-5 min"}]
-    started = {"run": "r1", "playbook": "sev1-response", "title": "SEV-1 response", "sha256": "a" * 64, "version": 3}
+    started = {
+        "run": "r1",
+        "playbook": "sev1-response",
+        "title": "SEV-1 response",
+        "sha256": ana.put_blob(b"id: sev1-response\n"),
+        "version": 3,
+    }
     say(25, "playbook.started", {**started, "steps": steps, "phases": phases})
     say(30, "step", {"run": "r1", "step": "confirm", "title": "confirm severity", "state": "done"})
     skipped = {"run": "r1", "step": "snapshot", "title": "snapshot the database", "state": "skipped"}
