@@ -245,11 +245,20 @@ class Sevdeck(App[int]):
         """Give the screen in front what is known now."""
         screen = next((s for s in reversed(self.screen_stack) if isinstance(s, ConsoleScreen)), None)
         if screen is not None:
-            screen.readings = self._readings
-            screen.findings = self._findings
-            if self._made_seat is not None:
-                screen.incident = self._made_seat.desk.incident
-                screen.unsaved = self._made_seat.desk.unsaved or self._made_seat.desk.elsewhere
+            for name, value in self._known().items():
+                setattr(screen, name, value)
+
+    def _tell(self, screen: ConsoleScreen) -> None:
+        """Give a screen that is not mounted yet what is known; its watchers run when it is."""
+        for name, value in {**self._known(), "now": float(int(time.time()))}.items():
+            screen.set_reactive(getattr(ConsoleScreen, name), value)
+
+    def _known(self) -> dict[str, Any]:
+        known: dict[str, Any] = {"readings": self._readings, "findings": self._findings}
+        if self._made_seat is not None:
+            desk = self._made_seat.desk
+            known |= {"incident": desk.incident, "unsaved": desk.unsaved or desk.elsewhere}
+        return known
 
     def on_screen_resume(self) -> None:
         self._show()
@@ -271,8 +280,8 @@ class Sevdeck(App[int]):
             return
         while len(self.screen_stack) > 1:
             self.pop_screen()
+        self._tell(screen)  # before its first frame: a key typed ahead must find it complete
         self.push_screen(screen)
-        self.call_after_refresh(self._show)
 
     def do_app_back(self, subject: str = "") -> None:
         if len(self.screen_stack) > 1:
@@ -355,7 +364,8 @@ class Sevdeck(App[int]):
     def do_incident_open(self, subject: str = "") -> None:
         from screens.incident import IncidentScreen
 
-        self._open(IncidentScreen(self._seat))
+        if not isinstance(self.screen, IncidentScreen):
+            self._open(IncidentScreen(self._seat))
 
     @work(group="elsewhere", exclusive=True)
     async def do_record_elsewhere(self, subject: str = "") -> None:

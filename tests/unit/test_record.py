@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,14 +62,15 @@ def test_the_table_never_changes_or_removes(store: IncidentStore, directory: Pat
     table = EventTable(store.open(directory.name))
     table.refresh()
     before = {path.name: path.read_bytes() for path in directory.glob("*.jsonl")}
+    acts: dict[str, Callable[[], object]] = {
+        "truncate": table.truncate,
+        "update": lambda: table.update({"text": "forged"}),
+        "remove": lambda: table.remove(where("kind") == "note"),
+        "upsert": lambda: table.upsert({"text": "forged"}, where("kind") == "note"),
+        "drop": lambda: JournalStorage().write({}),
+    }
     with pytest.raises(RecordError, match="never changed"):
-        {
-            "truncate": table.truncate,
-            "update": lambda: table.update({"text": "forged"}),
-            "remove": lambda: table.remove(where("kind") == "note"),
-            "upsert": lambda: table.upsert({"text": "forged"}, where("kind") == "note"),
-            "drop": lambda: JournalStorage().write({}),
-        }[act]()
+        acts[act]()
     assert {path.name: path.read_bytes() for path in directory.glob("*.jsonl")} == before
     assert table.count(where("text") == "forged") == 0
 
@@ -87,7 +89,7 @@ def test_a_redacted_entry_shows_its_words_nowhere(store: IncidentStore, director
     late = EventTable(store.open(directory.name))
     late.refresh()
     for told in (repr(shown), repr(list(table)), repr(list(late))):
-        assert "Maria" not in told and "555" not in told
+        assert "Maria" not in told and "555-0199" not in told
         assert "redacted by ana: a customer's name" in told
     hidden = next(e for e in shown.timeline if e.id == entry.id)
     assert (hidden.hash, hidden.seq, hidden.actor) == (entry.hash, entry.seq, "bo"), "its place and hash stay"
