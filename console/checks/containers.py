@@ -215,23 +215,22 @@ def _health(c: Container, label: str, name: str, events: list[EngineEvent], now:
             c,
         )
     age = now - c.started_at if c.started_at is not None else None
-    if c.health == "starting" and age is not None:
-        if age > STARTING_GRACE:
-            return _finding(
-                "containers.starting",
-                Status.WARN,
-                f"{name} has been starting for {span(age)} and is not healthy yet",
-                label,
-                c.started_at,
-                c,
-            )
-        return None
+    starting = c.health == "starting"
+    if starting and age is not None and age > STARTING_GRACE:
+        return _finding(
+            "containers.starting",
+            Status.WARN,
+            f"{name} has been starting for {span(age)} and is not healthy yet",
+            label,
+            c.started_at,
+            c,
+        )
     ooms = [e.at for e in events if e.action == "oom" and now - e.at <= OOM_MEMORY]
     if ooms:
         return _finding(
             "containers.oom_past",
             Status.WARN,
-            f"{name} ran out of memory at {clock(ooms[-1], now)}{_limit(c)} and came back",
+            f"{name} ran out of memory at {clock(ooms[-1], now)}{_limit(c)} and {'starts anew' if starting else 'came back'}",
             label,
             ooms[-1],
             c,

@@ -492,3 +492,11 @@ def test_headline_fits_the_line_and_keeps_the_action() -> None:
         assert short.startswith("app is hung")
         assert action.startswith("restart app")
     assert headline([]) == ("", "")
+
+
+@pytest.mark.parametrize(("health", "words"), [("starting", "starts anew"), ("healthy", "came back")])
+def test_a_kill_for_memory_is_told_while_the_service_comes_back(health: str, words: str) -> None:
+    again = container("app", health=health, started_at=NOW - 2)
+    found = judge(readings((again,), events=(event("app", "oom", 4), event("app", "die", 4))), CONFIG, NOW)
+    assert found and found[0].check == "containers.oom_past"
+    assert "app ran out of memory" in found[0].summary and words in found[0].summary
