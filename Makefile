@@ -7,12 +7,13 @@ BIN := .venv/bin
 FAULT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit engine bench lab lab-break lab-mend lab-status lab-down clean docs
+.PHONY: help run test check unit engine bench faults lab lab-break lab-mend lab-status lab-down clean docs
 
 help:
 	@echo "make run         open the console on this machine"
 	@echo "make test        check style and types, run every test this machine can run"
 	@echo "make bench       measure speed and memory beside yardsticks"
+	@echo "make faults      the long fault tests of the record: 1,000 kills, 500 power cuts (root)"
 	@echo "make lab         start the practice stack (needs root once, Debian); make lab-down stops it"
 	@echo "make lab-break FAULT=app-hung   break it; make lab-mend repairs; without FAULT: the list"
 
@@ -43,6 +44,12 @@ unit: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m tests.bench
+
+faults: .venv/dev.stamp
+	SEVDECK_TEST_KILLS=1000 $(BIN)/python -m pytest -q tests/faults -k journal
+	$(BIN)/python -m tests.faults.power_cut --fs ext4 --cuts 300
+	$(BIN)/python -m tests.faults.power_cut --fs xfs --cuts 100
+	$(BIN)/python -m tests.faults.power_cut --fs btrfs --cuts 100
 
 lab:
 	@tests/lab/install-engine
