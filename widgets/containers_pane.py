@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +104,7 @@ class ContainersPane(Pane):
         self._project = project  # the configured one, "" for none
         self._ordered: tuple[object, str, str, list[Container]] = (None, "", "", [])
         self._lines: dict[str, tuple[Container, tuple[object, ...], Line]] = {}
+        self._crowded: frozenset[tuple[str, str]] = frozenset()  # services with several containers
 
     def rows(self) -> list[Container]:
         """The containers shown, in order."""
@@ -115,6 +117,8 @@ class ContainersPane(Pane):
     def _in_order(self) -> list[Container]:
         if self.reading.value is None:
             return []
+        count = Counter((c.project, c.label) for c in self.reading.value.containers)
+        self._crowded = frozenset(key for key, number in count.items() if number > 1)
         if not self.needle:
             return ordered(self.reading.value.containers, self.sort, self._project)
         words = self.needle.lower().split()
@@ -159,7 +163,7 @@ class ContainersPane(Pane):
                 else "no containers on this engine: `docker compose up -d` starts a stack"
             )
             return [line(Span(empty, "dim"))]
-        names = fit_width(rows, width)
+        names = fit_width(rows, width, self._crowded)
         current = self.current() if self.has_focus else None
         several = len({c.project for c in rows}) > 1
         top = min(self.top, max(0, len(rows) - height))
@@ -184,7 +188,7 @@ class ContainersPane(Pane):
         """The row as it was drawn before where nothing of it changed, which is most rows of most seconds."""
         since = c.started_at if c.running else c.finished_at
         age = age_text(self.now - since) if since and self.now else ""
-        made_of = (names, width, selected, several, age)
+        made_of = (names, width, selected, several, age, self._crowded)
         known = before.get(c.id)
         if known is not None and known[0] is c and known[1] == made_of:
             self._lines[c.id] = known
@@ -193,7 +197,7 @@ class ContainersPane(Pane):
         return self._lines[c.id][2]
 
     def _row(self, c: Container, names: int, width: int, selected: bool, several: bool, age: str) -> Line:
-        label = f"{c.project}/{c.label}" if several and c.project else c.label
+        label = names_of(c, several, self._crowded)
         foreign = bool(self._project) and c.project != self._project
         glyph = container_mark(c)
         tone = {BAD: "bad", WARN: "warn"}.get(glyph, "")
@@ -261,9 +265,15 @@ def _illness(c: Container, room: int) -> str:
     return count if room >= len(count) else ""
 
 
-def fit_width(rows: Sequence[Container], width: int) -> int:
+def names_of(c: Container, several: bool, crowded: frozenset[tuple[str, str]]) -> str:
+    """What a row is called: the service, of a scaled one the replica, with the project where there are `several`."""
+    name = c.name.removeprefix(f"{c.project}-") if (c.project, c.label) in crowded else c.label
+    return f"{c.project}/{name}" if several and c.project else name
+
+
+def fit_width(rows: Sequence[Container], width: int, crowded: frozenset[tuple[str, str]]) -> int:
     """Columns for names: enough for the longest, within what the other columns leave."""
     several = len({c.project for c in rows}) > 1
-    longest = max(len(f"{c.project}/{c.label}" if several and c.project else c.label) for c in rows)
+    longest = max(len(names_of(c, several, crowded)) for c in rows)
     fixed = 2 + 1 + _state_width(width) + 8 + 11 + 4 + (4 if width >= 58 else 0) + (9 if width >= 66 else 0)
     return max(8, min(longest, width - fixed))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from console.watch.containers import ContainersReading
+from console.watch.source import Reading
 from tests.unit.readings_made import container, stopped
-from widgets.containers_pane import ContainersPane, ordered, state_text
+from widgets.containers_pane import ContainersPane, names_of, ordered, state_text
 
 OWN = (container("app", cpu=5.0, memory=20), container("edge", cpu=1.0, memory=10), stopped("worker", 137))
 NEIGHBOUR = container("grafana", project="watching", cpu=90.0, memory=900, status="restarting", health="")
@@ -38,3 +40,11 @@ def test_that_memory_ran_out_is_never_cut_off() -> None:
         assert "OOM" in row, width
         assert "OOM↻" not in row
     assert state_text(killed) == "exited 137 OOM"
+
+
+def test_replicas_of_one_service_are_told_apart() -> None:
+    pane = ContainersPane(project="shop")
+    two = [container("app", id=str(n) * 64, name=f"shop-app-{n}") for n in (1, 2)]
+    pane.set_reactive(ContainersPane.reading, Reading(ContainersReading("", "", (*two, container("edge")), ())))
+    named = [names_of(c, False, pane._crowded) for c in pane.rows()]
+    assert named == ["app-1", "app-2", "edge"]
