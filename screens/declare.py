@@ -16,6 +16,7 @@ from screens.dialogs import Ask
 from widgets.choice import ChoiceList, Row
 from widgets.lines import Line, Span, fit, line
 from widgets.note import Note
+from widgets.pane import wrap
 from widgets.prompt import Prompt
 
 _TONE = {1: "bad", 2: "bad", 3: "warn", 4: "dim"}
@@ -41,9 +42,10 @@ class Declare(ModalScreen[Declaration | None]):
         width: 100%; max-width: 104; height: auto; max-height: 100%; padding: 0 1;
         border: round $error; background: $surface;
     }
-    Declare ChoiceList { height: 11; margin-top: 1; }
+    Declare ChoiceList { height: 10; margin-top: 1; }
     Declare Note { height: 1; }
     Declare #decision { height: 2; }
+    Declare #whole { height: 2; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "no", "cancel", show=False)]
 
@@ -62,6 +64,7 @@ class Declare(ModalScreen[Declaration | None]):
             yield Note([line(Span("Declare an incident", "strong"), Span("  what do users see?", "dim"))])
             yield Prompt(self._titled, self._suggested_title, "in a few words, as users see it")
             yield WizardList(id="wizard")
+            yield Note(id="whole")
             yield Note(id="decision")
             yield Note(
                 [
@@ -93,8 +96,12 @@ class Declare(ModalScreen[Declaration | None]):
     def _show(self) -> None:
         width = self.query_one(WizardList).size.width or 76
         rows = [Row(q.id, self._question_line(q, width)) for q in self._questions]
-        rows.append(Row("commander", line(fit("Commander", 50), Span(self._commander or "nobody yet", "strong"))))
-        rows.append(Row("", line()))
+        rows.append(
+            Row(
+                "commander",
+                line(fit("Commander", self._ask_width(width)), Span(f" {self._commander or 'nobody yet'}", "strong")),
+            )
+        )
         level = LEVELS[self.severity]
         rows.append(
             Row(
@@ -106,6 +113,7 @@ class Declare(ModalScreen[Declaration | None]):
             )
         )
         self.query_one(WizardList).rows = rows
+        self._show_whole()
         decision = self.decision
         words = f"{decision.label} proposed: {decision.clause}"
         override = f"you chose SEV-{self._chosen}: {self._reason}" if self._chosen else ""
@@ -117,10 +125,29 @@ class Declare(ModalScreen[Declaration | None]):
     def _question_line(self, question: Question, width: int) -> Line:
         answer = self._answers.get(question.id, "unsure")
         words = dict(question.options).get(answer, answer)
-        ask = max(24, min(64, width - 34))
+        ask = self._ask_width(width)
         by = f"  {question.why}" if question.suggested and answer == question.suggested else ""
         unsure = answer == "unsure"
         return line(fit(question.text, ask), Span(f" {words}", "unknown" if unsure else "strong"), Span(by, "dim"))
+
+    @staticmethod
+    def _ask_width(width: int) -> int:
+        return max(24, min(64, width - 34))
+
+    def on_choice_list_selected(self) -> None:
+        self._show_whole()
+
+    def _show_whole(self) -> None:
+        """The selected row in full words: beside its answer a question or its evidence may be cut."""
+        wizard = self.query_one(WizardList)
+        question = next((q for q in self._questions if q.id == wizard.selected), None)
+        words = ""
+        if wizard.has_focus and question is not None:
+            words = f"{question.text}{f' ({question.why})' if question.why else ''}"
+        elif wizard.has_focus and wizard.selected == "declare":
+            words = f"{LEVELS[self.severity].name}: {LEVELS[self.severity].meaning}"
+        whole = [line(Span(text, "dim")) for text in wrap(words, wizard.size.width or 76)[:2]] if words else []
+        self.query_one("#whole", Note).lines = whole
 
     def _titled(self, title: str) -> bool:
         """From the title to the first question that evidence did not answer, or to the declaration."""
@@ -128,6 +155,7 @@ class Declare(ModalScreen[Declaration | None]):
         self.set_focus(wizard)
         unanswered = [q.id for q in self._questions if q.id not in self._answers]
         wizard.selected = unanswered[0] if unanswered else "declare"
+        self.call_after_refresh(self._show_whole)
         return True
 
     async def on_wizard_list_entered(self, message: WizardList.Entered) -> None:

@@ -22,6 +22,8 @@ from widgets.prompt import Prompt
 
 _ARM_SECONDS = 0.6  # a key still held down from the screen below must not confirm
 
+_SCROLLED = {"down": 1, "up": -1, "pagedown": 10, "pageup": -10}  # lines, in a confirmation with a word
+
 _CSS = """
 {name} {{ align: center middle; }}
 {name} #box {{
@@ -191,6 +193,10 @@ class Confirm(ModalScreen[str | None]):
 
     def on_key(self, event: Key) -> None:
         if self._word:
+            # The prompt has the focus for typing; what is above it can be read all the same.
+            if event.key in _SCROLLED:
+                event.stop()
+                self.query_one(Note).scroll_lines(_SCROLLED[event.key])
             return
         event.stop()
         if event.key == "enter":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from console.checks.check import Finding, Status
 from widgets.lines import Line, Span, line
@@ -22,11 +23,13 @@ def finding_lines(findings: Sequence[Finding] | None, width: int) -> list[Line]:
             line(Span("Watched: host, containers, probes, metrics, logs.", "dim")),
         ]
     lines: list[Line] = []
-    for finding in findings:
+    for finding in _symptoms_beneath(findings):
         symptom = bool(finding.cause)
         head = _MARK.get(finding.status, UNKNOWN)
-        words = wrap(finding.summary, width - 6)
         indent = "    " if symptom else ""
+        words = wrap(finding.summary, width - 6 - len(indent))
+        if not symptom and lines:
+            lines.append(line())
         lines.append(line(indent, mark(head), Span(f" {words[0]}", "dim" if symptom else "strong")))
         lines += [line(f"{indent}  {text}") for text in words[1:]]
         if symptom:
@@ -38,5 +41,14 @@ def finding_lines(findings: Sequence[Finding] | None, width: int) -> list[Line]:
                 line("  → ", Span(suggestion.title, "key"), Span(f"  ({suggestion.confidence:.0%} sure)", "dim"))
             )
             lines += [line(f"    {text}") for text in wrap(suggestion.why, width - 6)]
-        lines.append(line())
     return lines
+
+
+def _symptoms_beneath(findings: Sequence[Finding]) -> list[Finding]:
+    """Each cause with what it explains right after it; a symptom whose cause is not told stands for itself."""
+    causes = [f for f in findings if not f.cause]
+    keys = {f.key for f in causes}
+    told: list[Finding] = []
+    for cause in causes:
+        told += [cause, *(f for f in findings if f.cause == cause.key)]
+    return told + [replace(f, cause="") for f in findings if f.cause and f.cause not in keys]

@@ -21,7 +21,7 @@ from screens.dialogs import Ask, Choose, Read
 from screens.incident_acts import IncidentActs
 from screens.seat import Seat
 from screens.steps import StepActs
-from widgets.checklist import Checklist
+from widgets.checklist import NO_CHECKLIST, NO_INCIDENT, Checklist
 from widgets.format import bytes_text
 from widgets.lines import Line, Span, line
 from widgets.pane import wrap
@@ -63,7 +63,9 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
     def watch_incident(self, incident: Incident | None) -> None:
         if not self.is_mounted:
             return
-        self.query_one(Checklist).runs = incident.runs if incident else ()
+        checklist = self.query_one(Checklist)
+        checklist.runs = incident.runs if incident else ()
+        checklist.empty = NO_CHECKLIST if incident else NO_INCIDENT
         timeline = self.query_one(Timeline)
         timeline.entries = incident.timeline if incident else ()
         self.watch_unsaved()

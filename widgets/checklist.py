@@ -61,11 +61,19 @@ def checklist_rows(runs: Sequence[RunState], now: float, width: int) -> list[Row
     return rows
 
 
+NO_CHECKLIST = ("No checklist yet: ", "b", " starts one.")
+NO_INCIDENT = ("No incident is open: ", "D", " declares one.")
+
+
 class Checklist(ChoiceList):
     """Shows the runs of the incident."""
 
     runs: var[Sequence[RunState]] = var(())
     now: var[float] = var(0.0)
+    empty: var[tuple[str, str, str]] = var(NO_INCIDENT)  # what stands there without a checklist: words, key, words
+
+    def watch_empty(self) -> None:
+        self.redraw()
 
     def watch_runs(self) -> None:
         self.refill()
@@ -94,10 +102,8 @@ class Checklist(ChoiceList):
     def view(self, width: int, height: int) -> Sequence[Line]:
         if self.rows:
             return super().view(width, height)
-        return [
-            *self.heading(width),
-            line(Span("No checklist yet: ", "dim"), Span("b", "key"), Span(" starts one.", "dim")),
-        ]
+        what, key, does = self.empty
+        return [*self.heading(width), line(Span(what, "dim"), Span(key, "key"), Span(does, "dim"))]
 
     def current(self) -> tuple[RunState, StepState] | None:
         """The selected step and its run."""

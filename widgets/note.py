@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.reactive import var
 
-from widgets.lines import Line, LinePane
+from widgets.lines import Line, LinePane, Span, line
 
 
 class Note(LinePane, can_focus=True):
@@ -37,7 +37,13 @@ class Note(LinePane, can_focus=True):
         self.redraw()
 
     def view(self, width: int, height: int) -> Sequence[Line]:
-        return self.lines[self.top : self.top + height]
+        """What fits; the last line says that there is more, where there is."""
+        shown = list(self.lines[self.top : self.top + height])
+        if height > 1 and len(self.lines) > height:
+            below = len(self.lines) - self.top - height + 1
+            if below > 1:
+                shown[height - 1 :] = [line(Span(f"… {below} more lines: ↓", "key"))]
+        return shown
 
     def scroll_lines(self, rows: int) -> None:
         self.top = max(0, min(self.top + rows, len(self.lines) - self.size.height))
