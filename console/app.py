@@ -314,7 +314,7 @@ class Sevdeck(App[int]):
 
         screen = self.screen
         name = screen.NAME if isinstance(screen, ConsoleScreen) else "dashboard"
-        self.push_screen(Read(help_lines(name, self._config.keys)))
+        self.push_screen(Read(help_lines(name, self._config.keys, min(106, self.size.width - 4))))
 
     def do_app_palette(self, subject: str = "") -> None:
         self.action_command_palette()

@@ -13,6 +13,7 @@ from console.errors import UsageError
 
 CONFIG_NAME = "sevdeck.toml"
 SYSTEM_CONFIG = Path("/etc/sevdeck") / CONFIG_NAME
+_SHARED_MODE = 0o2770  # the setgid bit hands the group on to everything that is made inside
 SHARED_DATA = Path("/var/lib/sevdeck")  # made by the administrator: all responders of a host share one record
 
 
@@ -72,6 +73,29 @@ def data_dir(path: Path | None = None, env: Mapping[str, str] | None = None, sha
     if user is not None and _usable(user):
         return DataDir(user)
     return _last_resort(user, env)
+
+
+def make_shared(group: str, path: Path = SHARED_DATA) -> bool:
+    """Make the directory that all responders of this host share, for the members of `group`; False when it was so.
+
+    Raises UsageError without such a group, or when it cannot be made (only root can).
+    """
+    import grp
+
+    try:
+        number = grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise UsageError(f"there is no group {group!r}", remedy=f"Make it first: groupadd {group}") from None
+    try:
+        found = path.stat() if path.is_dir() else None
+        if found is not None and found.st_gid == number and stat.S_IMODE(found.st_mode) == _SHARED_MODE:
+            return False
+        path.mkdir(parents=True, exist_ok=True)
+        os.chown(path, -1, number)
+        path.chmod(_SHARED_MODE)  # after chown, which takes the setgid bit away
+    except OSError as error:
+        raise UsageError(f"{path} cannot be made: {error.strerror}", remedy="Run it with sudo") from None
+    return True
 
 
 def _last_resort(user: Path | None, env: Mapping[str, str]) -> DataDir:

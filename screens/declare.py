@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,13 +14,14 @@ from textual.screen import ModalScreen
 from console.incident.levels import LEVELS
 from console.incident.severity import Decision, Evidence, Question, decide, questions, wizard_record
 from screens.dialogs import Ask
-from widgets.choice import ChoiceList, Row
+from widgets.choice import ChoiceList, Row, highlighted
 from widgets.lines import Line, Span, fit, line
-from widgets.note import Note
+from widgets.note import Note, more_line
 from widgets.pane import wrap
 from widgets.prompt import Prompt
 
 _TONE = {1: "bad", 2: "bad", 3: "warn", 4: "dim"}
+_AROUND = 6  # rows around the list: border, heading, title, a blank one, keys; what is proposed comes on top
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,12 @@ class Declare(ModalScreen[Declaration | None]):
     CSS = """
     Declare { align: center middle; }
     Declare #box {
-        width: 100%; max-width: 104; height: auto; max-height: 100%; padding: 0 1;
+        width: 100%; max-width: 110; height: auto; max-height: 100%; padding: 0 1;
         border: round $error; background: $surface;
     }
-    Declare ChoiceList { height: 10; margin-top: 1; }
+    Declare ChoiceList { margin-top: 1; }
     Declare Note { height: 1; }
     Declare #decision { height: 2; }
-    Declare #whole { height: 2; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "no", "cancel", show=False)]
 
@@ -64,7 +65,6 @@ class Declare(ModalScreen[Declaration | None]):
             yield Note([line(Span("Declare an incident", "strong"), Span("  what do users see?", "dim"))])
             yield Prompt(self._titled, self._suggested_title, "in a few words, as users see it")
             yield WizardList(id="wizard")
-            yield Note(id="whole")
             yield Note(id="decision")
             yield Note(
                 [
@@ -95,59 +95,48 @@ class Declare(ModalScreen[Declaration | None]):
 
     def _show(self) -> None:
         width = self.query_one(WizardList).size.width or 76
-        rows = [Row(q.id, self._question_line(q, width)) for q in self._questions]
-        rows.append(
-            Row(
-                "commander",
-                line(fit("Commander", self._ask_width(width)), Span(f" {self._commander or 'nobody yet'}", "strong")),
-            )
-        )
+        rows = [row for q in self._questions for row in self._question_rows(q, width)]
+        who = Span(f" {self._commander or 'nobody yet'}", "strong")
+        rows.append(Row("commander", line(fit("Commander", self._ask_width(width)), who)))
         level = LEVELS[self.severity]
-        rows.append(
-            Row(
-                "declare",
-                line(
-                    Span(f" Declare {level.label} ", _TONE[self.severity]),
-                    Span(f" {level.name}: {level.meaning}", "dim"),
-                ),
-            )
-        )
-        self.query_one(WizardList).rows = rows
-        self._show_whole()
+        act = f" Declare {level.label}  "
+        for n, text in enumerate(wrap(f"{level.name}: {level.meaning}", width - len(act))):
+            head = Span(act, _TONE[self.severity]) if n == 0 else Span(" " * len(act))
+            rows.append(Row("" if n else "declare", line(head, Span(text, "dim"))))
         decision = self.decision
-        words = f"{decision.label} proposed: {decision.clause}"
-        override = f"you chose SEV-{self._chosen}: {self._reason}" if self._chosen else ""
-        self.query_one("#decision", Note).lines = (
-            line(Span(words, _TONE[decision.severity])),
-            line(Span(override, "warn")),
-        )
+        words = wrap(f"{decision.label} proposed: {decision.clause}", width)
+        override = wrap(f"you chose SEV-{self._chosen}: {self._reason}" if self._chosen else "", width)
+        proposed = self.query_one("#decision", Note)
+        proposed.lines = [
+            *(line(Span(text, _TONE[decision.severity])) for text in words),
+            *(line(Span(text, "warn")) for text in override),
+        ]
+        proposed.styles.height = len(proposed.lines)
+        wizard = self.query_one(WizardList)
+        wizard.styles.height = max(3, min(len(rows), self.size.height - _AROUND - len(proposed.lines)))
+        wizard.rows = rows
 
-    def _question_line(self, question: Question, width: int) -> Line:
+    def _question_rows(self, question: Question, width: int) -> list[Row]:
+        """A question beside its answer and, where the answer is the evidence's, why; nothing of them is cut."""
         answer = self._answers.get(question.id, "unsure")
         words = dict(question.options).get(answer, answer)
         ask = self._ask_width(width)
         by = f"  {question.why}" if question.suggested and answer == question.suggested else ""
-        unsure = answer == "unsure"
-        return line(fit(question.text, ask), Span(f" {words}", "unknown" if unsure else "strong"), Span(by, "dim"))
+        asked = wrap(question.text, ask - 2)
+        first, *more = wrap(words + by, width - ask - 1)
+        tone = "unknown" if answer == "unsure" else "strong"
+        told = [(Span(f" {first[: len(words)]}", tone), Span(first[len(words) :], "dim"))]
+        told += [(Span(f" {text}", "dim"), Span("")) for text in more]
+        rows = []
+        for n in range(max(len(asked), len(told))):
+            left = asked[n] if n < len(asked) else ""
+            right = told[n] if n < len(told) else ()
+            rows.append(Row("" if n else question.id, line(fit(f"{'  ' if n else ''}{left}", ask), *right)))
+        return rows
 
     @staticmethod
     def _ask_width(width: int) -> int:
-        return max(24, min(64, width - 34))
-
-    def on_choice_list_selected(self) -> None:
-        self._show_whole()
-
-    def _show_whole(self) -> None:
-        """The selected row in full words: beside its answer a question or its evidence may be cut."""
-        wizard = self.query_one(WizardList)
-        question = next((q for q in self._questions if q.id == wizard.selected), None)
-        words = ""
-        if wizard.has_focus and question is not None:
-            words = f"{question.text}{f' ({question.why})' if question.why else ''}"
-        elif wizard.has_focus and wizard.selected == "declare":
-            words = f"{LEVELS[self.severity].name}: {LEVELS[self.severity].meaning}"
-        whole = [line(Span(text, "dim")) for text in wrap(words, wizard.size.width or 76)[:2]] if words else []
-        self.query_one("#whole", Note).lines = whole
+        return max(24, min(56, width - 34))
 
     def _titled(self, title: str) -> bool:
         """From the title to the first question that evidence did not answer, or to the declaration."""
@@ -155,7 +144,6 @@ class Declare(ModalScreen[Declaration | None]):
         self.set_focus(wizard)
         unanswered = [q.id for q in self._questions if q.id not in self._answers]
         wizard.selected = unanswered[0] if unanswered else "declare"
-        self.call_after_refresh(self._show_whole)
         return True
 
     async def on_wizard_list_entered(self, message: WizardList.Entered) -> None:
@@ -213,7 +201,10 @@ class Declare(ModalScreen[Declaration | None]):
 
 
 class WizardList(ChoiceList):
-    """The questions; Enter and the arrows change an answer, digits choose a severity."""
+    """The questions; Enter and the arrows change an answer, digits choose a severity.
+
+    A row without a key goes on with the one above it.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,right", "enter(1)", show=False),
@@ -238,6 +229,27 @@ class WizardList(ChoiceList):
 
     class Declared(ChoiceList.Selected):
         """`D` was typed."""
+
+    def room(self) -> int:
+        height = max(1, self.size.height)
+        return height - 1 if 1 < height < len(self.rows) else height
+
+    def show_selected(self) -> None:
+        """The selected row with all its lines, where they fit."""
+        super().show_selected()
+        at = next((n for n, row in enumerate(self.rows) if row.key == self.selected), 0)
+        end = next((n for n in range(at + 1, len(self.rows)) if self.rows[n].key), len(self.rows))
+        self.top = max(self.top, min(at, end - self.room()))
+
+    def view(self, width: int, height: int) -> Sequence[Line]:
+        """The rows that fit, all lines of the selected one highlighted; the last row says when there are more."""
+        key, drawn = "", []
+        for row in self.rows:
+            key = row.key or key
+            drawn.append(highlighted(row.spans) if self.has_focus and key == self.selected else row.spans)
+        room = self.room()
+        shown = drawn[self.top : self.top + room]
+        return [*shown, more_line(self.top, len(drawn) - self.top - len(shown))] if room < len(drawn) else shown
 
     def action_enter(self, step: int) -> None:
         if step > 0 or self.selected != "declare":

@@ -17,12 +17,12 @@ from textual.screen import ModalScreen
 
 from widgets.choice import ChoiceList, Row
 from widgets.lines import Line, Span, line
-from widgets.note import Note
+from widgets.note import LongNote, Note
 from widgets.prompt import Prompt
 
 _ARM_SECONDS = 0.6  # a key still held down from the screen below must not confirm
 
-_SCROLLED = {"down": 1, "up": -1, "pagedown": 10, "pageup": -10}  # lines, in a confirmation with a word
+_MOVED, _PAGED = {"down": 1, "up": -1}, {"pagedown": 1, "pageup": -1}  # keys that scroll what is confirmed
 
 _CSS = """
 {name} {{ align: center middle; }}
@@ -155,9 +155,8 @@ class Confirm(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
-            note = Note(self._lines)
+            note = LongNote(self._lines)
             note.styles.height = len(self._lines)
-            note.styles.max_height = 16
             yield note
             if self._word:
                 ask = line(
@@ -184,19 +183,26 @@ class Confirm(ModalScreen[str | None]):
             if self._word:
                 yield Prompt(self._entered)
 
+    def on_resize(self) -> None:
+        # Border, question and prompt take eight rows: what is asked must stay in sight on every terminal.
+        self.query_one(LongNote).styles.max_height = max(3, self.size.height - 8)
+
     def on_mount(self) -> None:
         self._armed_at = time.monotonic() + _ARM_SECONDS
         if self._word:
             self.query_one(Prompt).focus()
         else:
-            self.query_one(Note).focus()
+            self.query_one(LongNote).focus()
 
     def on_key(self, event: Key) -> None:
+        # Here and not by the note's own bindings: a prompt has the focus for typing, and without one all keys end here.
+        note = self.query_one(LongNote)
+        if event.key in _MOVED or event.key in _PAGED:
+            event.stop()
+            note.action_move(_MOVED.get(event.key, 0))
+            note.action_page(_PAGED.get(event.key, 0))
+            return
         if self._word:
-            # The prompt has the focus for typing; what is above it can be read all the same.
-            if event.key in _SCROLLED:
-                event.stop()
-                self.query_one(Note).scroll_lines(_SCROLLED[event.key])
             return
         event.stop()
         if event.key == "enter":
@@ -229,13 +235,15 @@ class Read(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
-            note = Note(self._lines)
+            note = LongNote(self._lines)
             note.styles.height = max(1, len(self._lines))
-            note.styles.max_height = "90vh"
             yield note
 
+    def on_resize(self) -> None:
+        self.query_one(LongNote).styles.max_height = max(1, self.size.height - 2)  # the border
+
     def on_mount(self) -> None:
-        self.query_one(Note).focus()
+        self.query_one(LongNote).focus()
 
     def action_close(self) -> None:
         self.dismiss(None)

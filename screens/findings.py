@@ -37,18 +37,20 @@ def finding_lines(findings: Sequence[Finding] | None, width: int) -> list[Line]:
         for fact in finding.evidence:
             lines += [line(Span(f"    {text}", "dim")) for text in wrap(fact, width - 6)]
         for suggestion in finding.suggestions:
-            lines.append(
-                line("  → ", Span(suggestion.title, "key"), Span(f"  ({suggestion.confidence:.0%} sure)", "dim"))
-            )
+            lines += [
+                line("  → " if n == 0 else "    ", Span(text, "key"))
+                for n, text in enumerate(wrap(suggestion.title, width - 20))  # how sure it is stands behind it
+            ]
+            lines[-1] += line(Span(f"  ({suggestion.confidence:.0%} sure)", "dim"))
             lines += [line(f"    {text}") for text in wrap(suggestion.why, width - 6)]
     return lines
 
 
 def _symptoms_beneath(findings: Sequence[Finding]) -> list[Finding]:
-    """Each cause with what it explains right after it; a symptom whose cause is not told stands for itself."""
-    causes = [f for f in findings if not f.cause]
-    keys = {f.key for f in causes}
+    """Each cause with what it explains right after it; a symptom whose cause is not told stands by itself."""
+    keys = {f.key for f in findings if not f.cause}
     told: list[Finding] = []
-    for cause in causes:
-        told += [cause, *(f for f in findings if f.cause == cause.key)]
-    return told + [replace(f, cause="") for f in findings if f.cause and f.cause not in keys]
+    for finding in findings:
+        if finding.cause not in keys:
+            told += [replace(finding, cause=""), *(f for f in findings if f.cause == finding.key and not finding.cause)]
+    return told

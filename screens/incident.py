@@ -41,10 +41,11 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings("incident")
     CSS = """
     IncidentScreen #both { layout: horizontal; height: 1fr; }
-    IncidentScreen #checklist { width: 5fr; margin-right: 1; }
+    IncidentScreen #checklist { width: 5fr; margin-right: 2; }
     IncidentScreen #timeline { width: 6fr; }
     IncidentScreen.-narrow .side { display: none; }
-    IncidentScreen.-narrow .side.-front { display: block; width: 1fr; margin: 0; }
+    IncidentScreen.-narrow #checklist { margin: 0; }
+    IncidentScreen.-narrow .side.-front { display: block; width: 1fr; }
     """
 
     def __init__(self, seat: Seat) -> None:
@@ -125,9 +126,9 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
             lines += [
                 line(),
                 line(Span(f"corrected {entry.amended}", "warn")),
-                line(Span(f"before: {entry.original}", "dim")),
+                *[line(Span(text, "dim")) for text in wrap(f"before: {entry.original}", width)],
             ]
-        lines += [line(Span(f"“{remark}”")) for remark in entry.remarks]
+        lines += [line(text) for remark in entry.remarks for text in wrap(f"“{remark}”", width)]
         lines.append(line())
         for key, value in entry.data.items():
             lines += [line(Span(text, "dim")) for text in wrap(f"{key}: {value}", width)[:12]]

@@ -22,6 +22,7 @@ from screens.dialogs import Ask, Choose, Confirm, Read
 from screens.seat import Seat
 from widgets.checklist import Checklist
 from widgets.lines import Line, Span, line
+from widgets.log_lines import split_columns
 from widgets.pane import wrap
 
 
@@ -30,16 +31,17 @@ def step_lines(step: Step, state: StepState, command: str, width: int) -> list[L
     lines = [line(Span(step.title.say(), "strong"), Span(f"   {step.type}, {state.state}", "dim")), line()]
     lines += [line(text) for part in step.text.say().splitlines() for text in wrap(part, width)]
     if command:
-        lines += [line(), line(Span("$ ", "key"), command)]
+        shown = split_columns(command, width - 2)  # every character: who reads it confirms it
+        lines += [line(), *(line(Span("$ " if n == 0 else "  ", "key"), text) for n, text in enumerate(shown))]
     if step.verify is not None:
-        lines += [line(), line(Span(f"done when {step.verify}", "dim"))]
+        lines += [line(), *(line(Span(text, "dim")) for text in wrap(f"done when {step.verify}", width))]
     if state.reason:
         lines += [line(Span(text, "warn")) for text in wrap(state.reason, width)]
-    lines += [line(f"“{note}”") for note in state.notes]
+    lines += [line(text) for note in state.notes for text in wrap(f"“{note}”", width)]
     output = str((state.result or {}).get("output", ""))
     if output:
         lines += [line(), line(Span(f"exit {(state.result or {}).get('exit')}", "dim"))]
-        lines += [line(text) for text in output.splitlines()[-200:]]
+        lines += [line(text) for row in output.splitlines()[-200:] for text in split_columns(row, width)]
     return lines
 
 
@@ -209,6 +211,7 @@ class StepActs(ConsoleScreen):
         if found is None or run is None or step is None:
             return
         state = found[1]
+        width = min(94, self.size.width - 8)
         if step.type == "decision" and not state.settled:
             await self._decide(run, step.id)
             return
@@ -217,7 +220,7 @@ class StepActs(ConsoleScreen):
             if refusal:
                 self.notify(refusal, severity="warning", markup=False)
                 return
-            await self.app.push_screen_wait(Read(step_lines(step, state, "Esc opens the recovery screen", 96)))
+            await self.app.push_screen_wait(Read(step_lines(step, state, "Esc opens the recovery screen", width)))
             self.post_message(self.Asked("recovery.open"))
             return
         given = await self._ask_given(run, step)
@@ -225,7 +228,7 @@ class StepActs(ConsoleScreen):
             return
         bindings = bind(run.playbook, self.seat.desk.host(), given)
         command = preview(step, bindings)
-        lines = step_lines(step, state, command, min(94, self.size.width - 8))
+        lines = step_lines(step, state, command, width)
         if not step.executes or state.settled or state.state in {"running", "unknown"}:
             self.app.push_screen(Read(lines))
             return

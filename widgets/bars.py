@@ -11,6 +11,8 @@ from console.commands import Command
 from widgets.lines import Line, LinePane, Span, crop, line, width_of
 from widgets.marks import BAD, OK, UNKNOWN, WARN, mark
 
+_STUMP = 16  # columns below which an advice says nothing
+
 
 class Bar(LinePane, can_focus=False):
     """One line over the whole width."""
@@ -32,18 +34,19 @@ def finding_line(findings: Sequence[Finding] | None, width: int) -> Line:
     first = findings[0]
     glyph = {Status.FAIL: BAD, Status.WARN: WARN, Status.OK: OK}.get(first.status, UNKNOWN)
     tone = {BAD: "bad", WARN: "warn"}.get(glyph, "")
-    parts: list[str | Span] = [mark(glyph), Span(f" {first.summary}", tone)]
-    tail: list[Span] = []
-    if first.suggestions:
-        tail.append(Span(f"  → {first.suggestions[0].title}", "strong"))
     more = len(findings) - 1
-    tail.append(Span(f"  +{more} [i]" if more else "  why [i]", "dim"))
-    tail_width = sum(len(s.text) for s in tail)
-    room = width - tail_width
-    if room < 30:  # a narrow screen keeps the cause and the key that explains it
-        return (*crop(line(*parts), width - len(tail[-1].text)), tail[-1])
-    head = line(*parts)
-    return (*(head if width_of(head) <= room else crop(head, room)), *tail)
+    why = Span(f"  +{more} [i]" if more else "  why [i]", "dim")
+    head = line(mark(glyph), Span(f" {first.summary}", tone))
+    advice = line(Span(f"  → {first.suggestions[0].title}", "strong")) if first.suggestions else ()
+    room = width - len(why.text)
+    # The cause comes first: on a narrow screen it keeps three fifths, and a stump of an advice is left out.
+    left = room - min(width_of(head), max(room - width_of(advice), 3 * room // 5))
+    if left < min(width_of(advice), _STUMP):
+        advice, left = (), 0
+    elif width_of(advice) > left:
+        advice = crop(advice, left)
+    head_room = room - width_of(advice)
+    return (*(head if width_of(head) <= head_room else crop(head, head_room)), *advice, why)
 
 
 class FindingBar(Bar):

@@ -9,7 +9,7 @@ from textual.reactive import var
 
 from console.watch.source import Fault, Reading
 from widgets.format import age_text, number_text, spark, time_text
-from widgets.lines import Line, Span, fit, line
+from widgets.lines import Line, Span, fit, line, width_of
 from widgets.marks import BAD, OK, UNKNOWN, mark, status_mark
 from widgets.pane import Pane, greyed, wrap
 
@@ -27,8 +27,16 @@ def probe_line(probe: ProbeResult, names: int, width: int, now: float) -> Line:
         parts.append(Span(tries.rjust(8) + " ", "dim" if probe.ok else "bad"))
     parts.append(Span(probe.detail, "" if probe.ok else "bad" if probe.ok is False else "unknown"))
     if probe.ok is False and now:
-        parts.append(Span(f"  since {time_text(probe.since)} ({age_text(now - probe.since)})", "bad"))
+        at, age = time_text(probe.since), age_text(now - probe.since)
+        told = _fitting(parts, width, f"  since {at} ({age})", f"  since {at}", f"  for {age}", f"  {age}")
+        parts.append(Span(told, "bad"))
     return line(*parts)
+
+
+def _fitting(before: Sequence[str | Span], width: int, *words: str) -> str:
+    """The first of `words` that still fits into the line whole, "" for none."""
+    room = width - width_of(line(*before))
+    return next((text for text in words if len(text) <= room), "")
 
 
 def metric_line(metric: MetricPoint, names: int, units: int, width: int) -> Line:
@@ -43,9 +51,10 @@ def metric_line(metric: MetricPoint, names: int, units: int, width: int) -> Line
     parts += [Span(fit(number_text(metric.value), 7, "right"), tone), Span(f" {fit(metric.unit, units)}", "dim")]
     change = metric.change
     if change is not None:
-        parts.append(Span(fit(f"{'+' if change >= 0 else '−'}{min(999, abs(change)):.0f} %", 7, "right"), "dim"))
+        parts.append(Span(f" {change:+.0f} %".rjust(7), "dim"))  # whole, as the findings say it
     if metric.limit:
-        parts.append(Span(f"  {metric.limit}", tone))
+        bare = " ".join(metric.limit.split()[:2])  # without its unit, which stands beside the value
+        parts.append(Span(_fitting(parts, width, f"  {metric.limit}", f"  {bare}"), tone))
     if metric.fault:
         parts.append(Span(f"  stale: {metric.fault}", "warn"))
     return line(*parts)

@@ -118,8 +118,8 @@ class HostPane(Pane):
         parts: list[str | Span] = [
             _key("disk"),
             fit(disk.mount, max(10, min(22, width - 34))),
-            Span(f" {fit(percent_text(disk.percent), 5, 'right')}{_flag(tone)}", tone),
-            Span(f"  {bytes_text(disk.free)} free", "dim"),
+            Span(f" {fit(percent_text(disk.percent), 5, 'right')}{fit(_flag(tone), 2)}", tone),
+            Span(f" {bytes_text(disk.free)} free", "dim"),
         ]
         if inode_tone:
             parts.append(Span(f"  inodes {percent_text(inodes)}{_flag(inode_tone)}", inode_tone))

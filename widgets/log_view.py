@@ -39,7 +39,7 @@ from widgets.log_lines import (
 from widgets.log_place import LogPlace
 from widgets.log_prompt import LogPrompt
 
-_TICK = 0.1  # seconds
+_TICK = 0.075  # seconds
 _COMPACT_TICK = 0.3  # a pane that is repainted once a second only has to notice that a silence ended
 _LEVELS = ("info", "warning", "error", "trace", "debug")  # in the order that one key walks through them
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from textual.events import Key
 from textual.widgets import Input
 
+from widgets.lines import ASCII_MARKS, LinePane
+
 
 class Prompt(Input):
     """Calls `enter` with the stripped text; when that answers True, further keys are for what comes next."""
@@ -26,6 +28,11 @@ class Prompt(Input):
         self.cursor_blink = False
         self._enter = enter
         self._left = False
+
+    def watch_placeholder(self, placeholder: str) -> None:
+        """Drawn by Textual, not by a line pane: it is translated here for a terminal that draws ASCII only."""
+        if LinePane.plain:
+            self.placeholder = placeholder.translate(ASCII_MARKS)
 
     def on_focus(self) -> None:
         self._left = False

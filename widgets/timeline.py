@@ -108,7 +108,8 @@ class Timeline(ChoiceList):
         tone = "focus" if self.has_focus else "title"
         shown = f"{self.filter}{f'  /{self.needle}' if self.needle else ''} · newest last "
         left = line(Span("── ", tone), Span("Timeline ", "focus" if self.has_focus else "strong"), Span(shown, "dim"))
-        return [between(left, line(Span(f" {self.saved} ──", "dim")), width, "─", tone)]
+        right = line(Span(f" {self.saved} ──", "dim")) if self.saved else line(Span("──", tone))
+        return [between(left, right, width, "─", tone)]
 
     def current(self) -> Entry | None:
         return next((e for e in self.entries if e.id == self.selected), None)

@@ -14,6 +14,13 @@ def register(commands: Any) -> None:
     init = commands.add_parser("init", help="look at this host and write a commented sevdeck.toml")
     init.add_argument("--force", action="store_true", help="overwrite the file when it exists")
     init.add_argument("--output", metavar="FILE", default=None, help="where to write (default: ./sevdeck.toml)")
+    init.add_argument(
+        "--shared",
+        metavar="GROUP",
+        nargs="?",
+        const="docker",
+        help="instead: make /var/lib/sevdeck, so that all logins of this group share one record (default: docker)",
+    )
     init.set_defaults(run=_init)
     config = commands.add_parser("config", help="show the settings in effect, or check them")
     actions = config.add_subparsers(metavar="show|check", required=True)
@@ -23,7 +30,18 @@ def register(commands: Any) -> None:
     snapshot.set_defaults(run=_snapshot)
 
 
+def _share(call: Call, group: str) -> int:
+    from console.places import SHARED_DATA, make_shared
+
+    made = make_shared(group)
+    told = f"Members of {group} now share the records in {SHARED_DATA}." if made else f"{SHARED_DATA} is so already."
+    call.answer({"path": str(SHARED_DATA), "group": group, "made": made}, told)
+    return 0
+
+
 def _init(call: Call) -> int:
+    if call.args.shared is not None:
+        return _share(call, call.args.shared)
     import asyncio
 
     from console.config import DockerConfig

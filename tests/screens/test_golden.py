@@ -130,10 +130,11 @@ async def test_findings(size: Size) -> None:
 
 
 async def test_help(size: Size) -> None:
-    async with on_stage(Read(help_lines(_HELPED[0], {})), size) as pilot:
+    width = min(106, size[0] - 4)  # as the application gives it
+    async with on_stage(Read(help_lines(_HELPED[0], {}, width)), size) as pilot:
         await compare(pilot, f"help-{_HELPED[0]}")
         for name in _HELPED[1:]:
-            await pilot.app.switch_screen(Read(help_lines(name, {})))
+            await pilot.app.switch_screen(Read(help_lines(name, {}, width)))
             await compare(pilot, f"help-{name}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import grp
 import multiprocessing
 import os
 import stat
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from console import places
 from console.errors import RecordError, UsageError
 from console.incident import disk
 from console.incident.documents import Documents
@@ -154,3 +156,17 @@ def test_a_log_belongs_to_the_group_of_a_shared_directory(tmp_path: Path) -> Non
                 file.write(text)
         assert stat.S_IMODE(log.stat().st_mode) == expected
         assert log.read_bytes() == b"ana\nbo\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a directory to a group")
+def test_a_shared_directory_is_made_once_and_used_by_its_group(tmp_path: Path) -> None:
+    place = tmp_path / "lib" / "sevdeck"
+    assert places.make_shared("daemon", place)
+    found = place.stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o2770, grp.getgrnam("daemon").gr_gid)
+    assert not places.make_shared("daemon", place)
+    journal = IncidentStore(place, ANA).create("Seen by all", 3)
+    for path in (journal.directory, *journal.directory.iterdir()):
+        assert path.stat().st_gid == found.st_gid and path.stat().st_mode & 0o060 == 0o060
+    with pytest.raises(UsageError, match="no group 'nobody-has-this'"):
+        places.make_shared("nobody-has-this", place)
