@@ -23,7 +23,7 @@ from console.incident.records import FINAL, Incident
 from console.incident.shelf import journal_files
 from console.incident.state import fold
 
-_ID = re.compile(r"INC-(\d{4})-(\d{4,})")
+_ID = re.compile(r"INC-(\d{4})-(\d{4,})(?:-[0-9A-F]{8})?")  # the last part: of another host, with a number of ours
 _INDEX = "incidents"
 _SETTINGS = "settings"
 
@@ -105,7 +105,7 @@ class IncidentStore:
         known = self.documents.all(_INDEX)
         listed: list[Listed] = []
         changed: dict[str, dict[str, Any]] = {}
-        for directory in self._directories():
+        for directory in self.directories():
             mark = _fingerprint(directory)
             cached = known.get(directory.name, {})
             entry = _from_cache(directory.name, cached) if cached.get("mark") == mark else None
@@ -151,11 +151,20 @@ class IncidentStore:
         """Raises RecordError when it cannot be saved; going on without is fine."""
         self.documents.put(_SETTINGS, {name: {"value": value}})
 
+    def directories(self) -> Sequence[Path]:
+        """Every incident's directory, numbers that were claimed and never used included. Raises RecordError."""
+        try:
+            return sorted(path for path in self.root.iterdir() if _ID.fullmatch(path.name))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RecordError(f"{self.root} cannot be read: {error.strerror}") from None
+
     def _claim(self) -> Path:
         year = self._year()
         try:
             disk.ensure_directory(self.root)
-            used = [int(m[2]) for d in self._directories() if (m := _ID.fullmatch(d.name)) and m[1] == str(year)]
+            used = [int(m[2]) for d in self.directories() if (m := _ID.fullmatch(d.name)) and m[1] == str(year)]
             number = max(used, default=0)
             while True:
                 number += 1
@@ -172,14 +181,6 @@ class IncidentStore:
 
     def _year(self) -> int:
         return datetime.datetime.fromtimestamp(self._wall(), tz=datetime.UTC).year
-
-    def _directories(self) -> Sequence[Path]:
-        try:
-            return sorted(path for path in self.root.iterdir() if _ID.fullmatch(path.name))
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise RecordError(f"{self.root} cannot be read: {error.strerror}") from None
 
 
 def _fingerprint(directory: Path) -> list[list[Any]]:

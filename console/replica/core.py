@@ -1,0 +1,302 @@
+"""What goes where: two vectors (writer -> last entry) are compared, and each side is given what it lacks.
+
+Nothing is remembered about what was sent: the server is asked every time, so that a server restored from an old
+backup is made whole again by anyone who still has the entries. No files and no network here, only what is asked
+of them (`Local`, `Server`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from console.errors import SevdeckError
+from console.incident.chain import START, digest
+from console.incident.events import decode_event
+
+T = TypeVar("T")
+
+MOST = 2000  # entries in one request
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last entry of a writer's chain: its number and its hash (64 hex digits)."""
+
+    seq: int
+    hash: str
+
+
+NOTHING = Head(0, START)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One entry: its number, its chained hash, and the exact bytes that were hashed."""
+
+    seq: int
+    hash: str
+    body: bytes
+
+
+Vector = Mapping[str, Head]  # writer -> its last entry
+Vectors = Mapping[str, Vector]  # key of an incident -> vector
+
+
+class Server(Protocol):
+    """The common place. Every call may also raise whatever its connection raises."""
+
+    writable: bool
+
+    async def heads(self, incidents: Collection[str] | None) -> dict[str, dict[str, Head]]:
+        """The last entry of every writer, of these incidents or of all."""
+        ...
+
+    async def push(self, incident: str, writer: str, previous: str, lines: Sequence[Line]) -> None:
+        """Store lines that follow each other and the entry with hash `previous`. Stored ones are left as they are.
+
+        Raises StoppedError when the server refuses them for what they are, AgainError when it has moved on.
+        """
+        ...
+
+    async def pull(self, after: Mapping[str, int], limit: int) -> dict[str, list[Line]]:
+        """Writer -> entries after that number, in order, `limit` of them in all."""
+        ...
+
+
+class Local(Protocol):
+    """The files of this host. Every call blocks; OSError when the disk does not do it."""
+
+    def heads(self, incidents: Collection[str] | None) -> dict[str, dict[str, Head]]:
+        """The last entry of every writer up to which its chain is whole."""
+        ...
+
+    def lines(self, incident: str, writer: str, after: int, limit: int) -> list[Line]: ...
+
+    def append(self, incident: str, writer: str, lines: Sequence[Line]) -> bool:
+        """Keep lines of a writer elsewhere, durable when this returns. False: not now, ask again."""
+        ...
+
+
+class Call(Protocol):
+    """How blocking calls of `Local` are made: in a thread."""
+
+    def __call__(self, fn: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+class StoppedError(SevdeckError):
+    """One writer's chain cannot go on. `kind`: fork, refused, damaged. `seq`: the entry."""
+
+    def __init__(self, kind: str, seq: int, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.seq = seq
+
+
+class AgainError(SevdeckError):
+    """Somebody else was faster: compare again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A writer whose entries are left alone while those of all others flow."""
+
+    incident: str
+    writer: str
+    seq: int
+    kind: str  # fork, refused, damaged
+    reason: str
+
+    def __str__(self) -> str:
+        number = self.incident.partition("/")[0]
+        return f"{number} entry {self.seq} of writer {self.writer[:8]}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One writer's entries after `after` are to be given to the other side."""
+
+    incident: str
+    writer: str
+    after: int
+    count: int
+    previous: str = START  # hash of entry `after` on the giving side
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    push: tuple[Step, ...]
+    pull: tuple[Step, ...]
+    forks: tuple[Stopped, ...]
+
+    @property
+    def waiting(self) -> int:
+        """Entries that the server has not."""
+        return sum(step.count for step in self.push)
+
+    @property
+    def missing(self) -> int:
+        """Entries that this host has not."""
+        return sum(step.count for step in self.pull)
+
+
+def founder(incident: str) -> str:
+    """The writer that declared the incident, from its key.
+
+    >>> founder("INC-2026-0001/" + "ab" * 16) == "ab" * 16
+    True
+    """
+    return incident.rpartition("/")[2]
+
+
+def compare(local: Vectors, remote: Vectors, hash_at: Callable[[str, str, int], str]) -> Plan:
+    """What each side lacks. `hash_at(incident, writer, seq)`: the hash that this host has for an entry it has."""
+    push, pull, forks = [], [], []
+    for incident in sorted({*local, *remote}):
+        ours, theirs = local.get(incident, {}), remote.get(incident, {})
+        for writer in sorted({*ours, *theirs}, key=lambda w: (w != founder(incident), w)):
+            mine, there = ours.get(writer, NOTHING), theirs.get(writer, NOTHING)
+            known = START if there.seq == 0 else mine.hash if mine.seq == there.seq else ""
+            if mine.seq > there.seq > 0:
+                known = hash_at(incident, writer, there.seq)
+            if known and known != there.hash:
+                reason = f"the server has {there.hash[:16]}, here it is {known[:16]}"
+                forks.append(Stopped(incident, writer, there.seq, "fork", reason))
+            elif mine.seq > there.seq:
+                push.append(Step(incident, writer, there.seq, mine.seq - there.seq, there.hash))
+            elif mine.seq < there.seq:
+                pull.append(Step(incident, writer, mine.seq, there.seq - mine.seq, mine.hash))
+    return Plan(tuple(push), tuple(pull), tuple(forks))
+
+
+def check(step: Step, lines: Sequence[Line]) -> None:
+    """Pulled lines are what their writer wrote, and go on from what is here. Raises StoppedError."""
+    previous, seq = step.previous, step.after
+    for line in lines:
+        if line.seq != seq + 1:
+            raise StoppedError("damaged", seq + 1, f"the server answers with entry {line.seq} instead")
+        if digest(previous, line.body) != line.hash:
+            if line is lines[0] and step.after:
+                raise StoppedError("fork", step.after, f"what follows on the server does not fit {previous[:16]} here")
+            raise StoppedError("damaged", line.seq, "its hash does not match")
+        try:
+            event = decode_event(line.body, line.hash)
+        except ValueError as error:
+            raise StoppedError("damaged", line.seq, str(error)) from None
+        if (event.writer, event.seq) != (step.writer, line.seq) or b"\n" in line.body:
+            raise StoppedError("damaged", line.seq, "it belongs elsewhere")
+        previous, seq = line.hash, line.seq
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one round found and did. `moved`: entries given or taken; ask again until it is 0."""
+
+    local: Vectors
+    remote: Vectors
+    plan: Plan
+    moved: int
+    trouble: str = ""  # this host's disk, in words
+
+
+@dataclass
+class Exchange:
+    """Rounds with one server over one connection. A new connection begins a new one: refusals may be over."""
+
+    server: Server
+    local: Local
+    call: Call
+    limit: int = MOST  # entries in one request
+    stopped: dict[str, Stopped] = field(default_factory=dict)  # by writer
+
+    async def look(self, incidents: Collection[str] | None = None) -> Outcome:
+        """Compare only."""
+        # The server first: what this host wrote and somebody has pushed meanwhile is then found here too.
+        remote = await self.server.heads(incidents)
+        local, plan = await self.call(lambda: self._compare(remote, incidents))
+        for fork in plan.forks:
+            self.stopped.setdefault(fork.writer, fork)
+        return Outcome(local, remote, plan, 0)
+
+    async def round(self, incidents: Collection[str] | None = None) -> Outcome:
+        """Compare, give the server what it lacks, take what is missing here."""
+        seen = await self.look(incidents)
+        moved, trouble = 0, ""
+        if self.server.writable:
+            for step in seen.plan.push:
+                if step.writer not in self.stopped:
+                    moved += await self._push(step)
+        try:
+            moved += await self._pull([step for step in seen.plan.pull if step.writer not in self.stopped], seen.local)
+        except OSError as error:
+            if not isinstance(error, _KeepError):
+                raise
+            trouble = str(error)
+        return Outcome(seen.local, seen.remote, seen.plan, moved, trouble)
+
+    def _compare(self, remote: Vectors, incidents: Collection[str] | None) -> tuple[Vectors, Plan]:
+        local = self.local.heads(incidents)
+
+        def hash_at(incident: str, writer: str, seq: int) -> str:
+            return self.local.lines(incident, writer, seq - 1, 1)[0].hash
+
+        return local, compare(local, remote, hash_at)
+
+    async def _push(self, step: Step) -> int:
+        after, previous, limit, moved = step.after, step.previous, self.limit, 0
+        while after < step.after + step.count:
+            lines = await self.call(lambda: self.local.lines(step.incident, step.writer, after, limit))  # noqa: B023
+            if not lines:
+                break
+            try:
+                await self.server.push(step.incident, step.writer, previous, lines)
+            except AgainError:
+                return moved + 1  # something moved, elsewhere
+            except StoppedError as error:
+                if len(lines) > 1 and error.kind == "refused":
+                    limit = max(1, len(lines) // 2)  # find the one that it is about; the others go
+                    continue
+                self._stop(step, error, lines[0].seq)
+                return moved
+            moved += len(lines)
+            after, previous = lines[-1].seq, lines[-1].hash
+        return moved
+
+    async def _pull(self, steps: Sequence[Step], local: Vectors) -> int:
+        moved = 0
+        # Of an incident that is new here its founder first: it says what the incident is.
+        steps = [step for step in steps if step.incident in local or step.writer == founder(step.incident)]
+        for some in _batches(steps, 500):
+            found = await self.server.pull({step.writer: step.after for step in some}, self.limit)
+            for step in some:
+                lines = found.get(step.writer, [])
+                if lines:
+                    moved += await self.call(lambda: self._keep(step, lines))  # noqa: B023
+        return moved
+
+    def _keep(self, step: Step, lines: Sequence[Line]) -> int:
+        try:
+            check(step, lines)
+        except StoppedError as error:
+            self._stop(step, error, error.seq)
+            lines = [line for line in lines if line.seq < error.seq] if error.kind == "damaged" else []
+        try:
+            return len(lines) if lines and self.local.append(step.incident, step.writer, lines) else 0
+        except OSError as error:
+            raise _KeepError(error.errno, f"what others wrote cannot be kept here: {error.strerror}") from None
+
+    def _stop(self, step: Step, error: StoppedError, seq: int) -> None:
+        self.stopped[step.writer] = Stopped(step.incident, step.writer, error.seq or seq, error.kind, error.message)
+
+
+class _KeepError(OSError):
+    """This host's disk, not the connection."""
+
+    def __str__(self) -> str:
+        return str(self.args[1])
+
+
+def _batches(steps: Sequence[Step], size: int) -> Iterator[Sequence[Step]]:
+    for start in range(0, len(steps), size):
+        yield steps[start : start + size]

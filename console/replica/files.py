@@ -1,0 +1,282 @@
+"""The journals of this host as the replica sees them: whole chains to give away, and a mirror of what others wrote.
+
+Files of this host's own writers are only read. A mirror may be cut back to its last whole line and be written
+again, because it is a copy: every byte of it also lies on the server or in somebody's own file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import re
+from array import array
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from console.errors import RecordError
+from console.incident import disk
+from console.incident.chain import START, digest, writer_of
+from console.incident.shelf import MIRROR, journal_files
+from console.incident.store import IncidentStore
+from console.replica.core import Head, Line, founder
+
+_FRAME = re.compile(rb'\{"h":"([0-9a-f]{64})","e":(\{.*\})\}', re.DOTALL)
+_KEY = re.compile(r"(INC-\d{4}-\d{4,})/([0-9a-f]{32})")
+_BYTES = 1 << 20  # of lines in one request, if it is more than one
+_CHUNK = 4 << 20
+
+
+class ChainFile:
+    """One file, read as it grows, up to the first line that does not fit."""
+
+    def __init__(self, path: Path, writer: str) -> None:
+        self.path = path
+        self.writer = writer
+        self._forget()
+
+    def _forget(self) -> None:
+        self.head = Head(0, START)
+        self.starts = array("Q", [0])  # where entry 1, 2, 3 ... begins, and where the next one will
+        self._mark = (-1, -1)  # inode and size at the last look
+
+    @property
+    def end(self) -> int:
+        """Bytes up to the end of the last whole entry."""
+        return self.starts[-1]
+
+    def poll(self) -> None:
+        """Read what was added. Raises OSError when it cannot be read."""
+        found = self.path.stat()
+        mark = (found.st_ino, found.st_size)
+        if mark == self._mark:
+            return
+        if self._mark[0] not in (-1, found.st_ino) or found.st_size < self.end:
+            self._forget()
+        with self.path.open("rb") as file:
+            file.seek(self.end)
+            pending = b""
+            while chunk := file.read(_CHUNK):
+                lines = (pending + chunk).split(b"\n")
+                pending = lines.pop()
+                if not all(self._take(line) for line in lines):
+                    break
+        self._mark = mark
+
+    def _take(self, line: bytes) -> bool:
+        match = _FRAME.fullmatch(line)
+        if match is None:
+            return False
+        stated = match[1].decode("ascii")
+        if digest(self.head.hash, match[2]) != stated:
+            return False
+        self.head = Head(self.head.seq + 1, stated)
+        self.starts.append(self.end + len(line) + 1)
+        return True
+
+    def raw(self, after: int, limit: int) -> bytes:
+        """The bytes of at most `limit` entries after this number, about a megabyte at most. Raises OSError."""
+        last = min(after + limit, self.head.seq)
+        while last > after + 1 and self.starts[last] - self.starts[after] > _BYTES:
+            last = after + max(1, (last - after) // 2)
+        if last <= after:
+            return b""
+        with self.path.open("rb") as file:
+            file.seek(self.starts[after])
+            return file.read(self.starts[last] - self.starts[after])
+
+    def lines(self, after: int, limit: int) -> list[Line]:
+        """As `raw`, taken apart."""
+        found = []
+        for seq, line in enumerate(self.raw(after, limit).split(b"\n")[:-1], after + 1):
+            match = _FRAME.fullmatch(line)
+            if match is None:
+                break  # changed under our hands; the next look will see it
+            found.append(Line(seq, match[1].decode("ascii"), match[2]))
+        return found
+
+
+class _Directory:
+    """One incident here: its files, and the key that it has everywhere."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.key = ""  # "INC-2026-0001/<writer that declared it>"; "" while nothing is declared
+        self._files: dict[Path, ChainFile] = {}
+        self._asked: set[Path] = set()  # files that were looked into for the declaration
+        self._order: tuple[object, ...] = ()
+
+    def poll(self) -> None:
+        for path in journal_files(self.path):
+            writer = writer_of(path)
+            if writer is None:
+                continue
+            file = self._files.setdefault(path, ChainFile(path, writer))
+            with contextlib.suppress(OSError):  # not ours to read: the journal says so on the screen
+                file.poll()
+                self._look_for_declaration(file)
+
+    def _look_for_declaration(self, file: ChainFile) -> None:
+        if file.path in self._asked or file.head.seq < 2:
+            return
+        self._asked.add(file.path)
+        for line in file.lines(0, 3):
+            try:
+                body = json.loads(line.body)
+                order = (*body["lc"], file.writer)
+                if body["k"] == "declared" and (not self._order or order < self._order):
+                    self.key, self._order = f"{body['inc']}/{file.writer}", order
+            except (ValueError, TypeError, KeyError):
+                continue
+
+    def best(self) -> dict[str, ChainFile]:
+        """Of each writer the copy that goes furthest."""
+        found: dict[str, ChainFile] = {}
+        for file in self._files.values():
+            if file.head.seq > (found[file.writer].head.seq if file.writer in found else 0):
+                found[file.writer] = file
+        return found
+
+    def mirror(self, writer: str) -> ChainFile:
+        path = self.path / MIRROR / f"{writer}.jsonl"
+        return self._files.setdefault(path, ChainFile(path, writer))
+
+
+class Files:
+    """`core.Local` on the directories of an IncidentStore. Not thread-safe: one caller at a time."""
+
+    def __init__(self, store: IncidentStore) -> None:
+        self._store = store
+        self._directories: dict[Path, _Directory] = {}
+        self._by_key: dict[str, _Directory] = {}
+
+    def heads(self, incidents: Collection[str] | None = None) -> dict[str, dict[str, Head]]:
+        """See `core.Local`. Raises RecordError when the directory of incidents cannot be read."""
+        paths = self._store.directories()
+        for path in self._directories.keys() - set(paths):
+            gone = self._directories.pop(path)
+            self._by_key = {key: one for key, one in self._by_key.items() if one is not gone}
+        for path in paths:
+            known = self._directories.get(path)
+            if known is None or not known.key or incidents is None or known.key in incidents:
+                self._poll(path)
+        return {
+            key: {writer: file.head for writer, file in one.best().items()}
+            for key, one in self._by_key.items()
+            if incidents is None or key in incidents
+        }
+
+    def names(self) -> dict[str, str]:
+        """Key of an incident -> what it is called on this host."""
+        return {key: one.path.name for key, one in self._by_key.items()}
+
+    def lines(self, incident: str, writer: str, after: int, limit: int) -> list[Line]:
+        return self._by_key[incident].best()[writer].lines(after, limit)
+
+    def append(self, incident: str, writer: str, lines: Sequence[Line]) -> bool:
+        """See `core.Local`. The mirror goes on from where the best copy on this host ends."""
+        one = self._by_key.get(incident) or self._new(incident, writer, lines)
+        if one is None:
+            return False
+        place = one.path / MIRROR
+        if not place.is_dir():
+            disk.ensure_directory(place)
+            disk.RealDisk().sync_directory(one.path)
+        mirror = one.mirror(writer)
+        with _writing(mirror.path) as fd:
+            if fd < 0:
+                return False  # another console of this host is writing it now
+            mirror.poll()
+            _cut(mirror, fd)
+            if mirror.head.seq < lines[0].seq - 1:
+                best = one.best()[writer]
+                while mirror.head.seq < best.head.seq:
+                    before = mirror.head.seq
+                    _write(fd, best.raw(before, best.head.seq), mirror.end)
+                    mirror.poll()
+                    if mirror.head.seq == before:
+                        raise OSError(errno.EIO, f"{best.path.name} changes while it is read")
+            fresh = [line for line in lines if line.seq > mirror.head.seq]
+            content = b"".join(b'{"h":"%b","e":%b}\n' % (line.hash.encode("ascii"), line.body) for line in fresh)
+            _write(fd, content, mirror.end)
+            os.fdatasync(fd)
+            if mirror.head.seq == 0:
+                disk.RealDisk().sync_directory(place)
+            mirror.poll()
+        self._poll(one.path)
+        return True
+
+    def _poll(self, path: Path) -> _Directory:
+        one = self._directories.setdefault(path, _Directory(path))
+        try:
+            one.poll()
+        except OSError as error:
+            raise RecordError(f"{path} cannot be read: {error.strerror}") from None
+        # A copy of an incident's directory is the same incident: the first by name counts.
+        if one.key and path.name <= self._by_key.get(one.key, one).path.name:
+            self._by_key[one.key] = one
+        return one
+
+    def _new(self, incident: str, writer: str, lines: Sequence[Line]) -> _Directory | None:
+        """A directory for an incident of another host: under its number, or beside ours that has the same."""
+        match = _KEY.fullmatch(incident)
+        if match is None or writer != founder(incident) or len(lines) < 2:
+            return None
+        disk.ensure_directory(self._store.root)
+        for name in (match[1], f"{match[1]}-{writer[:8].upper()}"):
+            path = self._store.root / name
+            try:
+                disk.make_directory(path)
+            except FileExistsError:
+                begun = (path / MIRROR).is_dir() and not journal_files(path)
+                if not begun:  # somebody's incident, or somebody is about to declare one
+                    continue
+            else:
+                disk.RealDisk().sync_directory(self._store.root)
+            one = self._directories[path] = _Directory(path)
+            return one
+        raise OSError(errno.EEXIST, f"{path.name} is in the way")
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[int]:
+    """A mirror file, open and ours alone for a moment; -1 when it is somebody else's now."""
+    mode = disk.file_mode(path.parent)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
+    try:
+        with contextlib.suppress(PermissionError):  # another user of the group made it, with the right mode
+            os.fchmod(fd, mode)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield -1
+            return
+        except OSError:  # a file system without locks
+            pass
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _cut(mirror: ChainFile, fd: int) -> None:
+    """Take away an end that is not whole. What lies behind a damaged line is kept under another name first."""
+    size = os.fstat(fd).st_size
+    if size <= mirror.end:
+        return
+    tail = os.pread(fd, size - mirror.end, mirror.end)
+    if b"\n" in tail:
+        for number in range(1, 1000):
+            aside = mirror.path.with_name(f"{mirror.path.name}.damaged-{number}")
+            if not aside.exists():
+                disk.write_atomically(aside, tail)
+                break
+    os.ftruncate(fd, mirror.end)
+
+
+def _write(fd: int, content: bytes, offset: int) -> None:
+    view = memoryview(content)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        view, offset = view[written:], offset + written

@@ -1,0 +1,300 @@
+"""The replica's one task: connects, compares, gives and takes, says where it stands, and tries again.
+
+It never holds up a local entry: an entry is durable here first, and `kick` only says that there is something to
+fetch from the disk. A hint of the server makes others' entries come at once; without hints they come by polling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import random
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+from console.config import Config
+from console.errors import RecordError
+from console.incident.store import IncidentStore
+from console.replica.core import MOST, NOTHING, Exchange, Outcome, Stopped, Vector, Vectors
+from console.replica.files import Files
+from console.replica.postgres import PostgresServer, fault
+from console.replica.words import Fault, Status
+from console.watch.lane import QueueLane
+from console.watch.postgres import Postgres
+
+_log = logging.getLogger(__name__)
+
+POLL = 5.0  # seconds between comparisons of everything
+_POLL_POOLED = 1.0  # behind a pooler no hint comes
+_BACKOFF = (0.25, 5.0)  # seconds: first wait, longest wait
+_LEAST = 10  # entries in one request on a line that is too slow for more
+_BUSY_ROUNDS = 50  # rounds in a row after which others get a turn
+
+
+def replica(config: Config, store: IncidentStore, changed: Callable[[], None] = lambda: None) -> Replica | None:
+    """The replica that [replica] asks for; None when it names no server."""
+    section = config.extra.get("replica", {})
+    return Replica(section["dsn"], store, changed, pooler=section.get("pooler", False)) if section.get("dsn") else None
+
+
+class Replica:
+    """Synchronises every incident of a store with the server of `dsn` (or a reference to one) while `run` runs.
+
+    `status` is replaced whenever something about it changes; then `changed` is called, on the loop's thread.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        store: IncidentStore,
+        changed: Callable[[], None] = lambda: None,
+        *,
+        pooler: bool = False,
+        poll: float = POLL,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.status = Status(since=clock())
+        self._postgres = Postgres(dsn, "replica")
+        self._files = Files(store)
+        self._lane = QueueLane("replica files")
+        self._pooler = pooler
+        self._poll = min(poll, _POLL_POOLED) if pooler else poll
+        self._clock = clock
+        self._changed = changed
+        self._wake = asyncio.Event()
+        self._hints: set[str] = set()
+        self._kicked = False
+        self._remote: dict[str, Vector] | None = None  # what the server said last
+        self._local: dict[str, Vector] = {}
+        self._limit = MOST
+        self._failures = 0  # since the last comparison that succeeded
+        self._begun = 0  # rounds of everything that began, and the last one that found nothing to do
+        self._settled = 0
+        self._news = asyncio.Condition()
+
+    # -- what others call
+
+    async def run(self) -> None:
+        """Until cancelled. Raises nothing but CancelledError."""
+        while True:
+            try:
+                await self._connected()
+            except Exception as error:
+                if isinstance(error, TimeoutError):
+                    self._limit = max(_LEAST, self._limit // 2)
+                await self._away(_fault(error))
+
+    def kick(self) -> None:
+        """Something was written here: look now. Cheap, from the loop's thread."""
+        self._kicked = True
+        self._wake.set()
+
+    async def drain(self, deadline: float) -> int | None:
+        """Give the server what waits, for at most `deadline` seconds, while `run` runs.
+
+        The answer is how many entries of this host are not there: 0 is well, None is unknown.
+        """
+        wanted = self._begun + 1
+        try:
+            async with asyncio.timeout(deadline), self._news:
+                while self._settled < wanted:
+                    self.kick()
+                    await self._news.wait()
+        except TimeoutError:
+            pass
+        return await self._count() if self.status.away else self.status.waiting
+
+    async def look(self) -> tuple[Status, Outcome | None]:
+        """Connect, compare and leave; nothing is given or taken. For a command."""
+        server = PostgresServer(self._postgres, pooler=self._pooler)
+        try:
+            await server.open(lambda _: None, lambda: None)
+            exchange = Exchange(server, self._files, self._lane.call)
+            outcome = await exchange.look()
+            self._publish(exchange, server, outcome)
+            return self.status, outcome
+        except Exception as error:
+            found = _fault(error)
+            reason = f"{found.reason}. {found.remedy}" if found.remedy else found.reason
+            return Status(found.state, reason, self._clock()), None
+        finally:
+            server.terminate()
+
+    def names(self) -> dict[str, str]:
+        """Key of an incident on the server -> its id on this host."""
+        return self._files.names()
+
+    def close(self) -> None:
+        """Let the threads go. After `run` was cancelled."""
+        self._lane.close()
+        self._postgres.close()
+
+    # -- while there is a connection
+
+    async def _connected(self) -> None:
+        server = PostgresServer(self._postgres, pooler=self._pooler)
+        try:
+            await server.open(self._told, self.kick)
+            exchange = Exchange(server, self._files, self._lane.call)
+            busy, next_full = 0, 0.0
+            while True:
+                self._wake.clear()
+                hints, self._hints = self._hints, set()
+                now = time.monotonic()
+                full = self._kicked or not hints or now >= next_full
+                self._kicked = False
+                if full:
+                    self._begun += 1
+                    next_full = now + self._poll
+                begun, which = self._begun, None if full else hints
+                exchange.limit = self._limit
+                outcome = await exchange.round(which)
+                self._failures = 0
+                self._publish(exchange, server, outcome, which)
+                if outcome.moved:  # in step is what a comparison says, not what was sent
+                    self._limit = min(MOST, self._limit * 2)
+                    self._kicked = self._kicked or full
+                    self._hints |= hints
+                    busy += 1
+                    if busy % _BUSY_ROUNDS == 0:
+                        await asyncio.sleep(0.05)
+                    continue
+                busy = 0
+                if full:
+                    await self._settle(begun)
+                await self._rest(max(0.05, next_full - time.monotonic()))
+        finally:
+            server.terminate()
+
+    def _told(self, incident: str) -> None:
+        self._hints.add(incident)
+        self._wake.set()
+
+    async def _rest(self, seconds: float) -> None:
+        """Until somebody wakes us, or it is time to ask anyway."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _settle(self, begun: int) -> None:
+        async with self._news:
+            self._settled = begun
+            self._news.notify_all()
+
+    def _publish(
+        self, exchange: Exchange, server: PostgresServer, outcome: Outcome, incidents: Collection[str] | None = None
+    ) -> None:
+        """What a comparison of some incidents says stands beside what is known of the others."""
+        others = {key for key in self._remote or {} if incidents is not None and key not in incidents}
+        self._remote = {key: self._remote[key] for key in others if self._remote} | dict(outcome.remote)
+        self._local = {key: self._local[key] for key in others if key in self._local} | dict(outcome.local)
+        stopped = tuple(exchange.stopped.values())
+        waiting = behind(self._local, self._remote, stopped)
+        forked = {stop.writer for stop in stopped if stop.kind == "fork"}
+        missing = sum(
+            max(0, head.seq - self._local.get(key, {}).get(writer, NOTHING).seq)
+            for key, vector in self._remote.items()
+            for writer, head in vector.items()
+            if writer not in forked
+        )
+        state, reason = _state(stopped, server.read_only, waiting, missing)
+        self._say(state, reason, waiting=waiting, missing=missing, stopped=stopped, trouble=outcome.trouble)
+
+    # -- while there is none
+
+    async def _away(self, why: Fault) -> None:
+        """Say so, and wait before the next try; count what is written meanwhile."""
+        pause = min(_BACKOFF[1], _BACKOFF[0] * 2.0 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
+        self._failures += 1
+        until = time.monotonic() + pause
+        reason = f"{why.reason}. {why.remedy}" if why.remedy else why.reason
+        while True:
+            waiting = await self._count()
+            retry_at = self._clock() + max(0.0, until - time.monotonic())
+            self._say(why.state, reason, retry_at=retry_at, waiting=waiting)
+            async with self._news:
+                self._news.notify_all()
+            self._wake.clear()
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            await self._rest(left)
+            await asyncio.sleep(max(0.0, min(0.2, until - time.monotonic())))  # many entries, one count
+
+    async def _count(self) -> int | None:
+        """What waits, from the files and from what the server said last; unknown when it never said anything."""
+        remote = self._remote
+        if remote is None:
+            return None
+        try:
+            return await self._lane.call(lambda: behind(self._files.heads(), remote, self.status.stopped))
+        except (RecordError, OSError):
+            return None
+
+    # -- saying it
+
+    def _say(self, state: str, reason: str, **more: Any) -> None:
+        same = state == self.status.state
+        since = self.status.since if same else self._clock()
+        if not same:
+            _log.log(logging.INFO if state in ("in step", "catching up") else logging.WARNING, "%s: %s", state, reason)
+        self._update(**{"state": state, "reason": reason, "since": since, "retry_at": None, **more})
+
+    def _update(self, **values: Any) -> None:
+        names = self._files.names()
+        forked = {stop.writer for stop in self.status.stopped if stop.kind == "fork"}
+        forked |= {stop.writer for stop in values.get("stopped", ()) if stop.kind == "fork"}
+        vectors = {
+            names[key]: {writer: head for writer, head in vector.items() if writer not in forked}
+            for key, vector in (self._remote or {}).items()
+            if key in names
+        }
+        fresh = dataclasses.replace(self.status, vectors=vectors, collisions=collisions(names), **values)
+        if fresh != self.status:
+            self.status = fresh
+            self._changed()
+
+
+def collisions(names: dict[str, str]) -> tuple[str, ...]:
+    """Numbers that two hosts gave to different incidents, in words; both stand in the list, nothing is merged.
+
+    >>> collisions({"INC-2026-0001/" + "ab" * 16: "INC-2026-0001-ABABABAB"})
+    ('INC-2026-0001 was declared on two hosts; the other one is INC-2026-0001-ABABABAB here',)
+    """
+    found = sorted((key.partition("/")[0], name) for key, name in names.items())
+    return tuple(
+        f"{number} was declared on two hosts; the other one is {name} here" for number, name in found if name != number
+    )
+
+
+def _state(stopped: tuple[Stopped, ...], read_only: str, waiting: int, missing: int) -> tuple[str, str]:
+    for kind in ("fork", "damaged", "refused"):
+        found = [stop for stop in stopped if stop.kind == kind]
+        if found:
+            return kind, str(found[0])
+    if read_only:
+        return "read only", read_only
+    return ("catching up", "") if waiting or missing else ("in step", "")
+
+
+def behind(local: Vectors, remote: Vectors, stopped: tuple[Stopped, ...] = ()) -> int:
+    """Entries of this host that the server has not. Of a forked writer that is at least one, whatever the numbers."""
+    least = {stop.writer: 1 for stop in stopped if stop.kind == "fork"}
+    return sum(
+        max(least.get(writer, 0), head.seq - remote.get(key, {}).get(writer, NOTHING).seq)
+        for key, vector in local.items()
+        for writer, head in vector.items()
+    )
+
+
+def _fault(error: BaseException) -> Fault:
+    if isinstance(error, RecordError):
+        return Fault("offline", error.message, error.remedy)
+    found = fault(error)
+    if found.state == "offline" and not isinstance(error, OSError) and not getattr(error, "sqlstate", None):
+        _log.info("the replica's connection failed", exc_info=error)
+    return found
