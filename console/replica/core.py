@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from console.errors import SevdeckError
 from console.incident.chain import START, digest
@@ -20,8 +20,7 @@ T = TypeVar("T")
 MOST = 2000  # entries in one request
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The last entry of a writer's chain: its number and its hash (64 hex digits)."""
 
     seq: int
