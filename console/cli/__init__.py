@@ -28,6 +28,7 @@ COMMANDS = {
     "redact": "redact",
     **dict.fromkeys(("recover", "validate", "contain", "backup", "watch"), "recover"),
     "playbook": "playbook",
+    "replica": "replica",
     **dict.fromkeys(("report", "routine", "drill", "serve", "notify"), "report"),
 }
 

@@ -150,7 +150,7 @@ def founder(incident: str) -> str:
 
 
 def compare(local: Vectors, remote: Vectors, hash_at: Callable[[str, str, int], str]) -> Plan:
-    """What each side lacks. `hash_at(incident, writer, seq)`: the hash that this host has for an entry it has."""
+    """What each side lacks. `hash_at(incident, writer, seq)`: this host's hash of an entry it has, "" if unknown."""
     push, pull, forks = [], [], []
     for incident in sorted({*local, *remote}):
         ours, theirs = local.get(incident, {}), remote.get(incident, {})
@@ -238,7 +238,8 @@ class Exchange:
         local = self.local.heads(incidents)
 
         def hash_at(incident: str, writer: str, seq: int) -> str:
-            return self.local.lines(incident, writer, seq - 1, 1)[0].hash
+            lines = self.local.lines(incident, writer, seq - 1, 1)
+            return lines[0].hash if lines else ""  # unknown: the server compares too
 
         return local, compare(local, remote, hash_at)
 

@@ -109,7 +109,10 @@ class _Directory:
         self._order: tuple[object, ...] = ()
 
     def poll(self) -> None:
-        for path in journal_files(self.path):
+        listed = journal_files(self.path)
+        for path in self._files.keys() - set(listed):
+            del self._files[path]  # a mirror that somebody took away comes back from the server
+        for path in listed:
             writer = writer_of(path)
             if writer is None:
                 continue
@@ -169,11 +172,16 @@ class Files:
         }
 
     def names(self) -> dict[str, str]:
-        """Key of an incident -> what it is called on this host."""
+        """Key of an incident -> what it is called on this host. From any thread."""
         return {key: one.path.name for key, one in self._by_key.items()}
 
     def lines(self, incident: str, writer: str, after: int, limit: int) -> list[Line]:
-        return self._by_key[incident].best()[writer].lines(after, limit)
+        """See `core.Local`. Nothing where the file has gone or cannot be read any more."""
+        one = self._by_key.get(incident)
+        file = one.best().get(writer) if one else None
+        with contextlib.suppress(OSError):
+            return file.lines(after, limit) if file else []
+        return []
 
     def append(self, incident: str, writer: str, lines: Sequence[Line]) -> bool:
         """See `core.Local`. The mirror goes on from where the best copy on this host ends."""
@@ -215,8 +223,9 @@ class Files:
         except OSError as error:
             raise RecordError(f"{path} cannot be read: {error.strerror}") from None
         # A copy of an incident's directory is the same incident: the first by name counts.
-        if one.key and path.name <= self._by_key.get(one.key, one).path.name:
-            self._by_key[one.key] = one
+        known = self._by_key.get(one.key)
+        if one.key and (known is None or path.name < known.path.name):
+            self._by_key = {**self._by_key, one.key: one}  # a new one: `names` is read by another thread
         return one
 
     def _new(self, incident: str, writer: str, lines: Sequence[Line]) -> _Directory | None:

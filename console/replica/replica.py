@@ -20,7 +20,7 @@ from console.incident.store import IncidentStore
 from console.replica.core import MOST, NOTHING, Exchange, Outcome, Stopped, Vector, Vectors
 from console.replica.files import Files
 from console.replica.postgres import PostgresServer, fault
-from console.replica.words import Fault, Status
+from console.replica.words import AWAY, WELL, Fault, Status
 from console.watch.lane import QueueLane
 from console.watch.postgres import Postgres
 
@@ -238,10 +238,10 @@ class Replica:
     # -- saying it
 
     def _say(self, state: str, reason: str, **more: Any) -> None:
-        same = state == self.status.state
+        same = _sort(state) == _sort(self.status.state)
         since = self.status.since if same else self._clock()
         if not same:
-            _log.log(logging.INFO if state in ("in step", "catching up") else logging.WARNING, "%s: %s", state, reason)
+            _log.log(logging.INFO if state in WELL else logging.WARNING, "replica %s: %s", state, reason)
         self._update(**{"state": state, "reason": reason, "since": since, "retry_at": None, **more})
 
     def _update(self, **values: Any) -> None:
@@ -289,6 +289,11 @@ def behind(local: Vectors, remote: Vectors, stopped: tuple[Stopped, ...] = ()) -
         for key, vector in local.items()
         for writer, head in vector.items()
     )
+
+
+def _sort(state: str) -> str:
+    """States between which "since when" goes on: the server is away, whatever the reason is by now."""
+    return "away" if state in AWAY else "well" if state in WELL else state
 
 
 def _fault(error: BaseException) -> Fault:

@@ -24,6 +24,7 @@ _SAID = {
     "settings": "DB settings wrong",
 }
 AWAY = ("connecting", "offline", "timeout", "login", "schema", "tls", "settings")
+WELL = ("in step", "catching up")
 STATES = tuple(_SAID)
 
 
@@ -46,7 +47,7 @@ class Status:
 
     state: str = "connecting"
     reason: str = ""
-    since: float = 0.0  # when this state began
+    since: float = 0.0  # when it went away, or came to this state
     retry_at: float | None = None
     waiting: int | None = None  # entries of this host that the server has not
     missing: int | None = None  # entries of the server that this host has not
