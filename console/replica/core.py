@@ -190,7 +190,7 @@ def check(step: Step, lines: Sequence[Line]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one round found and did. `moved`: entries given or taken; ask again until it is 0."""
+    """What one round found and did. `moved`: not 0 when it is to be asked again at once."""
 
     local: Vectors
     remote: Vectors
@@ -221,18 +221,23 @@ class Exchange:
     async def round(self, incidents: Collection[str] | None = None) -> Outcome:
         """Compare, give the server what it lacks, take what is missing here."""
         seen = await self.look(incidents)
-        moved, trouble = 0, ""
+        given, taken, trouble = 0, 0, ""
         if self.server.writable:
             for step in seen.plan.push:
                 if step.writer not in self.stopped:
-                    moved += await self._push(step)
+                    given += await self._push(step)
         try:
-            moved += await self._pull([step for step in seen.plan.pull if step.writer not in self.stopped], seen.local)
-        except OSError as error:
-            if not isinstance(error, _KeepError):
-                raise
+            taken = await self._pull(self._going(seen.plan.pull), seen.local)
+        except _KeepError as error:
             trouble = str(error)
-        return Outcome(seen.local, seen.remote, seen.plan, moved, trouble)
+        local, plan = seen.local, seen.plan
+        if taken:  # what the server had is known; what it was given, only it can say
+            local, plan = await self.call(lambda: self._compare(seen.remote, incidents))
+            taken = len(self._going(plan.pull))
+        return Outcome(local, seen.remote, plan, given + taken, trouble)
+
+    def _going(self, steps: Sequence[Step]) -> list[Step]:
+        return [step for step in steps if step.writer not in self.stopped]
 
     def _compare(self, remote: Vectors, incidents: Collection[str] | None) -> tuple[Vectors, Plan]:
         local = self.local.heads(incidents)

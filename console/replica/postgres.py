@@ -79,6 +79,7 @@ class PostgresServer:
         self._postgres = postgres
         self._pooler = pooler
         self._connection: asyncpg.Connection[Any] | None = None
+        self._statements: dict[str, Any] = {}
 
     async def open(self, told: Callable[[str], None], lost: Callable[[], None]) -> None:
         """Connect, listen, and look whether the schema is there.
@@ -131,9 +132,9 @@ class PostgresServer:
         found: dict[str, dict[str, Head]] = {}
         async with self._question() as connection:
             if incidents is None:
-                rows = await connection.fetch(_ALL_HEADS)
+                rows = await self._fetch(connection, _ALL_HEADS)
             else:
-                rows = [row for one in sorted(incidents) for row in await connection.fetch(_HEADS_OF_ONE, one)]
+                rows = [row for one in sorted(incidents) for row in await self._fetch(connection, _HEADS_OF_ONE, one)]
         for incident, writer, seq, hash in rows:
             found.setdefault(incident, {})[writer] = Head(seq, hash)
         return found
@@ -147,7 +148,8 @@ class PostgresServer:
         try:
             async with self._question() as connection:
                 seqs = [line.seq for line in lines]
-                await connection.execute(_PUSH, incident, writer, seqs, hashes, [previous, *hashes[:-1]], bodies)
+                chained = [previous, *hashes[:-1]]
+                await self._fetch(connection, _PUSH, incident, writer, seqs, hashes, chained, bodies)
         except Exception as error:
             state = str(getattr(error, "sqlstate", None) or "")
             if state in _AGAIN:
@@ -166,10 +168,19 @@ class PostgresServer:
     async def pull(self, after: Mapping[str, int], limit: int) -> dict[str, list[Line]]:
         found: dict[str, list[Line]] = {}
         async with self._question() as connection:
-            rows = await connection.fetch(_PULL, list(after), list(after.values()), limit)
+            rows = await self._fetch(connection, _PULL, list(after), list(after.values()), limit)
         for writer, seq, hash, body in rows:
             found.setdefault(writer, []).append(Line(seq, hash, body.encode("utf-8")))
         return found
+
+    async def _fetch(self, connection: asyncpg.Connection[Any], query: str, *values: Any) -> list[Any]:
+        """Rows of a query; prepared once where the connection is always the same server's."""
+        if self._pooler:
+            return list(await connection.fetch(query, *values))
+        statement = self._statements.get(query)
+        if statement is None:
+            statement = self._statements[query] = await connection.prepare(query)
+        return list(await statement.fetch(*values))
 
     @contextlib.asynccontextmanager
     async def _question(self) -> AsyncIterator[asyncpg.Connection[Any]]:
