@@ -39,6 +39,7 @@ from widgets.containers_pane import ContainersPane
 if TYPE_CHECKING:
     from console.checks.check import Finding
     from console.guide.desk import Desk
+    from console.replica.replica import Replica
     from screens.seat import Seat
 
 _log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Sevdeck(App[int]):
         self._complete = False  # what the first frame does not need is loaded
         self._completing = False
         self._made_seat: Seat | None = None
+        self._replica: Replica | None = None
         self._told: set[tuple[str, float]] = set()
         self._refresh_seconds = config.refresh
         self.failure: Exception | None = None
@@ -167,6 +169,12 @@ class Sevdeck(App[int]):
                 if getattr(self._readings, name).heard:
                     desk.observe(name, self._readings)
             self.run_worker(desk.run(), group="desk")
+            if self._config.extra.get("replica", {}).get("dsn"):
+                from console.replica.replica import replica
+
+                self._replica = replica(self._config, desk.store, self._show)
+            if self._replica is not None:
+                self.run_worker(self._replica.run(), group="replica")
         return self._made_seat
 
     # -- what is known goes to the screen in front
@@ -211,6 +219,8 @@ class Sevdeck(App[int]):
         self._show()
 
     def _incident_changed(self) -> None:
+        if self._replica is not None:
+            self._replica.kick()
         self._show()
 
     def _tick(self) -> None:
@@ -258,6 +268,8 @@ class Sevdeck(App[int]):
         if self._made_seat is not None:
             desk = self._made_seat.desk
             known |= {"incident": desk.incident, "unsaved": desk.unsaved or desk.elsewhere}
+            if self._replica is not None:
+                known["server"] = self._replica.status.words(time.time(), brief=True)
         return known
 
     def on_screen_resume(self) -> None:
@@ -305,6 +317,12 @@ class Sevdeck(App[int]):
         if unsaved:
             options = [("wait", line("wait until they are saved")), ("quit", line("quit and lose them"))]
             if await self.push_screen_wait(Choose(unsaved, options, "wait")) != "quit":
+                return
+        left = await self._replica.drain(1.5) if self._replica is not None else 0
+        if left:
+            told = f"{left} entries are not in the database yet; they are safe here"
+            options = [("quit", line("quit: they go there when sevdeck runs again")), ("wait", line("stay"))]
+            if await self.push_screen_wait(Choose(told, options, "quit")) != "quit":
                 return
         self.exit(0)
 

@@ -44,6 +44,7 @@ class ConsoleScreen(Screen[None]):
     findings: var[Sequence[Finding] | None] = var(None)
     incident: var[Incident | None] = var(None)
     unsaved: var[str] = var("")
+    server: var[str] = var("")  # how the replica stands, in words; "" without one
     now: var[float] = var(0.0)
 
     def __init__(self) -> None:

@@ -71,10 +71,15 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
         timeline.entries = incident.timeline if incident else ()
         self.watch_unsaved()
 
+    def watch_server(self) -> None:
+        self.watch_unsaved()
+
     def watch_unsaved(self) -> None:
         """Said at once: an entry that waits for the disk changes nothing else."""
         if self.is_mounted:
             saved = f"● {len(self.incident.timeline)} saved" if self.incident else ""
+            if self.server:
+                saved = f"{saved} · {self.server}" if saved else self.server
             self.query_one(Timeline).saved = "○ NOT SAVED" if self.seat.desk.unsaved else saved
 
     # -- moving

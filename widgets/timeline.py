@@ -10,7 +10,7 @@ from textual.reactive import var
 from console.incident.records import Entry
 from widgets.choice import ChoiceList, Row
 from widgets.format import time_text
-from widgets.lines import Line, Span, between, crop, line
+from widgets.lines import Line, Span, between, crop, fit, line, width_of
 
 FILTERS = ("all", "people", "automatic", "pinned")
 
@@ -107,8 +107,13 @@ class Timeline(ChoiceList):
     def heading(self, width: int) -> Sequence[Line]:
         tone = "focus" if self.has_focus else "title"
         shown = f"{self.filter}{f'  /{self.needle}' if self.needle else ''} · newest last "
-        left = line(Span("── ", tone), Span("Timeline ", "focus" if self.has_focus else "strong"), Span(shown, "dim"))
+        name = line(Span("── ", tone), Span("Timeline ", "focus" if self.has_focus else "strong"))
+        left = (*name, Span(shown, "dim"))
         right = line(Span(f" {self.saved} ──", "dim")) if self.saved else line(Span("──", tone))
+        if width_of(left) + width_of(right) > width:  # where the entries are safe matters more than their order
+            left = name
+        if width_of(left) + width_of(right) > width:
+            right = line(Span(f" {fit(self.saved, max(1, width - width_of(left) - 4))} ──", "dim"))
         return [between(left, right, width, "─", tone)]
 
     def current(self) -> Entry | None:

@@ -21,7 +21,7 @@ from console.incident import disk
 if TYPE_CHECKING:
     from tinydb import TinyDB
 
-_PATIENCE = 0.5  # seconds; whoever holds it longer is stopped or on a dying disk
+_PATIENCE = 2.0  # seconds; whoever holds it longer is stopped or on a dying disk
 
 
 class AtomicStorage:

@@ -65,14 +65,17 @@ class Status:
     def in_step(self) -> bool:
         return self.state == "in step"
 
-    def words(self, now: float) -> str:
-        """One line: what is the matter with the server, for how long, what waits, when it is tried again."""
+    def words(self, now: float, *, brief: bool = False) -> str:
+        """One line: what is the matter with the server, for how long, what waits, when it is tried again.
+
+        `brief`: for a place beside other words; without the reason.
+        """
         parts = [_SAID[self.state]]
         if self.away and self.state != "connecting":
             parts[0] += f" {span(now - self.since)}"
-        if self.reason:
+        if self.reason and not brief:
             parts[0] += f" ({self.reason})"
-        if self.away:
+        if self.away and not brief:
             parts.append("recording here")
         if self.waiting is None:
             parts += ["what waits is not known yet"] if self.away else []
