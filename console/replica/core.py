@@ -7,17 +7,20 @@ of them (`Local`, `Server`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
 from console.errors import SevdeckError
 from console.incident.chain import START, digest
-from console.incident.events import decode_event
+from console.incident.events import MAX_BODY, decode_event
 
 T = TypeVar("T")
 
 MOST = 2000  # entries in one request
+_KEY = re.compile(r"INC-\d{4}-\d{4,}/[0-9a-f]{32}", re.ASCII)
+_WRITER = re.compile(r"[0-9a-f]{32}")
 
 
 class Head(NamedTuple):
@@ -149,6 +152,11 @@ def founder(incident: str) -> str:
     return incident.rpartition("/")[2]
 
 
+def well_named(incident: str, writer: str) -> bool:
+    """What a server says becomes names of files and words on a screen: only what this program would have said."""
+    return bool(_KEY.fullmatch(incident) and _WRITER.fullmatch(writer))
+
+
 def compare(local: Vectors, remote: Vectors, hash_at: Callable[[str, str, int], str]) -> Plan:
     """What each side lacks. `hash_at(incident, writer, seq)`: this host's hash of an entry it has, "" if unknown."""
     push, pull, forks = [], [], []
@@ -183,7 +191,8 @@ def check(step: Step, lines: Sequence[Line]) -> None:
             event = decode_event(line.body, line.hash)
         except ValueError as error:
             raise StoppedError("damaged", line.seq, str(error)) from None
-        if (event.writer, event.seq) != (step.writer, line.seq) or b"\n" in line.body:
+        strange = b"\n" in line.body or len(line.body) > 2 * MAX_BODY or not well_named(step.incident, step.writer)
+        if strange or (event.writer, event.seq) != (step.writer, line.seq):
             raise StoppedError("damaged", line.seq, "it belongs elsewhere")
         previous, seq = line.hash, line.seq
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from typing import TYPE_CHECKING, Any
 
 from console.errors import UsageError
-from console.replica.core import AgainError, Head, Line, StoppedError
+from console.replica.core import AgainError, Head, Line, StoppedError, well_named
 from console.replica.words import Fault
 from console.watch.postgres import Postgres, plain
 from console.watch.reasons import causes
@@ -136,7 +136,8 @@ class PostgresServer:
             else:
                 rows = [row for one in sorted(incidents) for row in await self._fetch(connection, _HEADS_OF_ONE, one)]
         for incident, writer, seq, hash in rows:
-            found.setdefault(incident, {})[writer] = Head(seq, hash)
+            if well_named(incident, writer):
+                found.setdefault(incident, {})[writer] = Head(seq, hash)
         return found
 
     async def push(self, incident: str, writer: str, previous: str, lines: Sequence[Line]) -> None:
@@ -157,7 +158,7 @@ class PostgresServer:
             if state in _OUR_STATES:
                 told = str(getattr(error, "detail", None) or "")
                 seq = int(told) if told.isdigit() else lines[0].seq
-                raise StoppedError(_OUR_STATES[state], seq, f"{error}") from None
+                raise StoppedError(_OUR_STATES[state], seq, plain(error, ANSWER)) from None
             if state == "25006":
                 self.writable, self.read_only = False, "a read-only standby, nothing can be stored there"
                 raise AgainError(self.read_only) from None

@@ -16,15 +16,6 @@ create table if not exists sevdeck.events (
 );
 create index if not exists events_by_incident on sevdeck.events (incident, writer_id);
 
-create table if not exists sevdeck.blobs (
-    incident    text        not null check (incident ~ '^INC-[0-9]{4}-[0-9]{4,}/[0-9a-f]{32}$'),
-    sha256      text        not null,
-    content     bytea       not null check (octet_length(content) <= 8388608),
-    received_at timestamptz not null default clock_timestamp(),
-    primary key (incident, sha256),
-    check (encode(sha256(content), 'hex') = sha256)
-);
-
 create or replace function sevdeck.schema_version() returns integer language sql immutable as 'select 1';
 
 -- An entry goes on from the last one of its writer, or it does not go in. The same entry again is no error.
@@ -84,18 +75,10 @@ create trigger events_keep before update or delete on sevdeck.events
 drop trigger if exists events_keep_all on sevdeck.events;
 create trigger events_keep_all before truncate on sevdeck.events
     for each statement execute function sevdeck.refuse();
-drop trigger if exists blobs_keep on sevdeck.blobs;
-create trigger blobs_keep before update or delete on sevdeck.blobs
-    for each row execute function sevdeck.refuse();
-drop trigger if exists blobs_keep_all on sevdeck.blobs;
-create trigger blobs_keep_all before truncate on sevdeck.blobs
-    for each statement execute function sevdeck.refuse();
 
 -- Also where session_replication_role says that triggers need not fire.
 alter table sevdeck.events enable always trigger events_check;
 alter table sevdeck.events enable always trigger events_keep;
 alter table sevdeck.events enable always trigger events_keep_all;
-alter table sevdeck.blobs enable always trigger blobs_keep;
-alter table sevdeck.blobs enable always trigger blobs_keep_all;
 
-revoke all on sevdeck.events, sevdeck.blobs from public;
+revoke all on sevdeck.events from public;

@@ -23,6 +23,7 @@ from console.replica.core import (
     StoppedError,
     check,
     compare,
+    well_named,
 )
 from console.replica.words import STATES, Status
 
@@ -251,6 +252,15 @@ def test_what_the_server_answers_is_not_believed(damage: str) -> None:
     assert len(local.chains[WRITERS[1]]) == 2 and len(local.chains[WRITERS[2]]) == 2
     assert exchange.stopped[WRITERS[1]].kind == "damaged"
     check(Step(KEY, WRITERS[1], 0, 4), chain(WRITERS[1], 4))  # the control
+
+
+@pytest.mark.parametrize("writer", ["../" * 9 + "x", "A" * 32, "0" * 31, ""])
+def test_a_server_cannot_name_files_here(writer: str) -> None:
+    assert not well_named(KEY, writer) and not well_named(f"../INC-2026-0001/{WRITERS[0]}", WRITERS[0])
+    assert well_named(KEY, WRITERS[1])
+    local = Memory({WRITERS[0]: chain(WRITERS[0], 1)})
+    synchronise(local, Wire(Memory({writer: chain(writer, 2)})))
+    assert list(local.chains) == [WRITERS[0]]
 
 
 def test_a_disk_that_is_full_keeps_nobody_from_giving() -> None:
