@@ -25,7 +25,7 @@ from textual.app import App, SystemCommand
 from textual.screen import ModalScreen, Screen
 from textual.worker import WorkerFailed
 
-from console import commands
+from console import commands, hangup
 from console.config import Config
 from console.errors import InvalidFileError, SevdeckError, UsageError
 from console.watch.live import LiveSources
@@ -90,6 +90,9 @@ class Sevdeck(App[int]):
         self.set_keymap(mapped)
         for name in (signal.SIGHUP, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(name, self.exit, 0)
+        loop = asyncio.get_running_loop()
+        if not self.is_headless and sys.stdin.isatty():
+            hangup.watch(sys.stdin.fileno(), lambda: loop.call_soon_threadsafe(self.exit, hangup.EXIT))
         self._live.hub.start()
         if self._refresh_seconds != 1.0:
             self._supervisor.set_every(self._refresh_seconds)

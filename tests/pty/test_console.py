@@ -192,6 +192,17 @@ def test_a_second_console_sees_the_incident_within_a_second(env: dict[str, str])
         second.wait_for("looked at nginx")
 
 
+def test_a_terminal_that_goes_without_a_signal_leaves_no_process(env: dict[str, str], tmp_path: Path) -> None:
+    """Under `su -c` and the like the terminal controls nobody, so that no hang-up signal comes."""
+    inside = f"echo $$ > {tmp_path}/pid; exec {' '.join(CONSOLE)}"
+    with Terminal(["setsid", "--wait", "sh", "-c", inside], env=env) as terminal:
+        terminal.wait_for(r"cpu .* load")
+        console = psutil.Process(int((tmp_path / "pid").read_text()))
+        assert console.terminal() is None, "it has a controlling terminal: this proves nothing"
+        terminal.hang_up()
+        console.wait(10)
+
+
 @pytest.fixture
 def writer(tmp_path: Path) -> Iterator[Path]:
     """A log that grows ten lines a second."""
