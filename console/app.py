@@ -28,6 +28,7 @@ from textual.worker import WorkerFailed
 from console import commands, hangup
 from console.config import Config
 from console.errors import InvalidFileError, SevdeckError, UsageError
+from console.incident.durability import Standing
 from console.watch.live import LiveSources
 from console.watch.readings import NAMES, Readings
 from console.watch.source import Reading, Supervisor
@@ -271,9 +272,19 @@ class Sevdeck(App[int]):
         if self._made_seat is not None:
             desk = self._made_seat.desk
             known |= {"incident": desk.incident, "unsaved": desk.unsaved or desk.elsewhere}
-            if self._replica is not None:
-                known["server"] = self._replica.status.words(time.time(), brief=True)
+            if desk.incident is not None:
+                known["standing"] = self._standing(desk, desk.incident.id)
         return known
+
+    def _standing(self, desk: Desk, incident: str) -> Standing:
+        if self._replica is None:
+            return Standing(desk.heads, None, "", desk.unsaved_entries)
+        status = self._replica.status
+        there = status.vectors.get(incident)
+        if there is None and not status.away:
+            there = {}  # it answers, and has nothing of this one yet
+        trouble = "" if status.well else status.words(time.time(), brief=True)
+        return Standing(desk.heads, there, trouble, desk.unsaved_entries)
 
     def on_screen_resume(self) -> None:
         self._show()

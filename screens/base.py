@@ -17,6 +17,7 @@ from textual.reactive import var
 from textual.screen import Screen
 
 from console.commands import footer, on_screen
+from console.incident.durability import Standing
 from console.watch.readings import Readings
 from widgets.bars import FindingBar, KeyBar
 from widgets.cells import CellsCompositor
@@ -44,7 +45,7 @@ class ConsoleScreen(Screen[None]):
     findings: var[Sequence[Finding] | None] = var(None)
     incident: var[Incident | None] = var(None)
     unsaved: var[str] = var("")
-    server: var[str] = var("")  # how the replica stands, in words; "" without one
+    standing: var[Standing] = var(Standing())  # how far the incident's record is safe
     now: var[float] = var(0.0)
 
     def __init__(self) -> None:
@@ -66,7 +67,9 @@ class ConsoleScreen(Screen[None]):
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
-        yield IncidentBar().data_bind(ConsoleScreen.incident, ConsoleScreen.unsaved, ConsoleScreen.now)
+        yield IncidentBar().data_bind(
+            ConsoleScreen.incident, ConsoleScreen.unsaved, ConsoleScreen.standing, ConsoleScreen.now
+        )
         yield FindingBar().data_bind(ConsoleScreen.findings)
         yield from self.content()
         yield KeyBar(footer(self.NAME))

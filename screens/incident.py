@@ -15,6 +15,7 @@ from textual.binding import BindingType
 from textual.containers import Container as Box
 
 from console.errors import SevdeckError
+from console.incident.durability import MARKS
 from console.incident.records import Incident
 from screens.base import ConsoleScreen, bindings
 from screens.dialogs import Ask, Choose, Read
@@ -55,7 +56,7 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
     def content(self) -> ComposeResult:
         with Box(id="both"):
             yield Checklist(id="checklist", classes="side -front").data_bind(ConsoleScreen.now)
-            yield Timeline(id="timeline", classes="side")
+            yield Timeline(id="timeline", classes="side").data_bind(ConsoleScreen.standing)
 
     def on_mount(self) -> None:
         self.query_one(Checklist).focus()
@@ -67,20 +68,7 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
         checklist = self.query_one(Checklist)
         checklist.runs = incident.runs if incident else ()
         checklist.empty = NO_CHECKLIST if incident else NO_INCIDENT
-        timeline = self.query_one(Timeline)
-        timeline.entries = incident.timeline if incident else ()
-        self.watch_unsaved()
-
-    def watch_server(self) -> None:
-        self.watch_unsaved()
-
-    def watch_unsaved(self) -> None:
-        """Said at once: an entry that waits for the disk changes nothing else."""
-        if self.is_mounted:
-            saved = f"● {len(self.incident.timeline)} saved" if self.incident else ""
-            if self.server:
-                saved = f"{saved} · {self.server}" if saved else self.server
-            self.query_one(Timeline).saved = "○ NOT SAVED" if self.seat.desk.unsaved else saved
+        self.query_one(Timeline).entries = incident.timeline if incident else ()
 
     # -- moving
 
@@ -137,7 +125,8 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
         lines.append(line())
         for key, value in entry.data.items():
             lines += [line(Span(text, "dim")) for text in wrap(f"{key}: {value}", width)[:12]]
-        lines.append(line(Span(f"hash {entry.hash[:16]}", "dim")))
+        mark, words = MARKS[self.standing.place(entry)]
+        lines.append(line(Span(f"{mark} {words}, hash {entry.hash[:16]}", "dim")))
         self.app.push_screen(Read(lines))
 
     @work(group="ask", exclusive=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.reactive import var
 
+from console.incident.durability import Standing
 from widgets.bars import Bar
 from widgets.format import clock_text, countdown_text, time_text
 from widgets.lines import Line, Span, between, crop, fit, line, width_of
@@ -18,7 +19,7 @@ _TITLE = 34  # columns that severity, number and title keep
 _TONE = {1: "bad", 2: "bad", 3: "warn", 4: "dim"}
 
 
-def incident_line(incident: Incident | None, now: float, unsaved: str, width: int) -> Line:
+def incident_line(incident: Incident | None, now: float, unsaved: str, standing: Standing, width: int) -> Line:
     """The bar in one line; what matters least goes first when the terminal is narrow."""
     if incident is None:
         return between(
@@ -52,6 +53,8 @@ def incident_line(incident: Incident | None, now: float, unsaved: str, width: in
                 Span(countdown_text(left), "bad" if left < 0 else ""),
             )
         )
+    if standing.server:
+        tail.append(line(Span(f"  {standing.server if width >= 120 else standing.server.split(' - ')[0]}", "warn")))
     late = [t for t in overdue(incident, now) if due is None or t.name != due.name] if now else []
     who = f"IC {incident.commander}{' (solo)' if incident.solo else ''}" if incident.commander else "no commander"
     if width >= 70:
@@ -62,6 +65,8 @@ def incident_line(incident: Incident | None, now: float, unsaved: str, width: in
         )
     if incident.active_containment:
         tail.append(line(Span(f"  ⛨ {len(incident.active_containment)}", "warn")))
+    if standing.brief and not standing.server:
+        tail.append(line(Span(f"  {standing.brief}", "dim")))
     room = width - sum(width_of(t) for t in tail)
     while tail and room < _TITLE:
         room += width_of(tail.pop())
@@ -75,6 +80,7 @@ class IncidentBar(Bar):
     incident: var[Incident | None] = var(None)
     now: var[float] = var(0.0)
     unsaved: var[str] = var("")  # what is not on disk yet, in words
+    standing: var[Standing] = var(Standing())
 
     def watch_incident(self) -> None:
         self.redraw()
@@ -85,5 +91,8 @@ class IncidentBar(Bar):
     def watch_unsaved(self) -> None:
         self.redraw()
 
+    def watch_standing(self) -> None:
+        self.redraw()
+
     def view(self, width: int, height: int) -> Sequence[Line]:
-        return [incident_line(self.incident, self.now, self.unsaved, width)]
+        return [incident_line(self.incident, self.now, self.unsaved, self.standing, width)]

@@ -22,8 +22,8 @@ from textual.widget import Widget
 
 # One column for one column, for terminals that cannot draw our marks, so that a line keeps its width.
 ASCII_MARKS = str.maketrans(
-    "●▲✖○⧗▁▂▃▄▅▆▇█─│↓↑↻…·→▶✔⚙☻×−–▸◆◇⛨’≥⏱“”◀•▏✎⏎",
-    '*!X?~__..--##-|v^r.->>+@o*--+#+C\'>t""<*|w/',
+    "●▲✖○⧗▁▂▃▄▅▆▇█─│↓↑↻…·→▶✔⚙☻×−–▸◆◇⛨’≥⏱“”◀•▏✎⏎★",
+    '*!X?~__..--##-|v^r.->>+@o*--+#+C\'>t""<*|w/!',
 )
 
 

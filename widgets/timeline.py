@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from textual.reactive import var
 
+from console.incident.durability import MARKS, Standing
 from console.incident.records import Entry
 from widgets.choice import ChoiceList, Row
 from widgets.format import time_text
@@ -23,11 +24,15 @@ def _mark(entry: Entry) -> Span:
     return Span("☻", "ok" if entry.kind == "declared" else "")
 
 
-def entry_line(entry: Entry) -> Line:
-    """One event: time, who or what, words; pinned, corrected and remarked marks."""
+_SAFE_TONE = {"unsaved": "bad", "server": "warn"}
+
+
+def entry_line(entry: Entry, place: str) -> Line:
+    """One event: where it is safe, time, who or what, words; pinned, corrected and remarked marks."""
     who = "" if entry.automatic and not entry.kind.startswith("recovery") else f"{entry.actor} "
-    marks = ("◆ " if entry.pinned else "") + ("corrected " if entry.amended else "")
+    marks = ("★ " if entry.pinned else "") + ("corrected " if entry.amended else "")
     return line(
+        Span(f"{MARKS[place][0]} ", _SAFE_TONE.get(place, "dim")),
         Span(f"{time_text(entry.at)} ", "dim"),
         _mark(entry),
         Span(f" {who}", "key" if who else ""),
@@ -49,7 +54,7 @@ def matches(entry: Entry, filter: str, needle: str) -> bool:
     return all(word in text for word in needle.lower().split())
 
 
-def timeline_rows(entries: Sequence[Entry], width: int) -> list[Row]:
+def timeline_rows(entries: Sequence[Entry], standing: Standing, width: int) -> list[Row]:
     """Events with a heading for each day, in this host's zone."""
     rows: list[Row] = []
     day = ""
@@ -59,7 +64,7 @@ def timeline_rows(entries: Sequence[Entry], width: int) -> list[Row]:
         if today != day:
             day = today
             rows.append(Row("", line(Span(day, "dim"))))
-        rows.append(Row(entry.id, crop(entry_line(entry), width)))
+        rows.append(Row(entry.id, crop(entry_line(entry, standing.place(entry)), width)))
     return rows
 
 
@@ -69,7 +74,7 @@ class Timeline(ChoiceList):
     entries: var[Sequence[Entry]] = var(())
     filter: var[str] = var("all")
     needle: var[str] = var("")
-    saved: var[str] = var("")  # where the entries are safe, in words
+    standing: var[Standing] = var(Standing())
     follow: var[bool] = var(True)
 
     def watch_entries(self) -> None:
@@ -81,7 +86,8 @@ class Timeline(ChoiceList):
     def watch_needle(self) -> None:
         self.refill()
 
-    def watch_saved(self) -> None:
+    def watch_standing(self) -> None:
+        self.refill()
         self.redraw()
 
     def on_resize(self) -> None:
@@ -91,8 +97,8 @@ class Timeline(ChoiceList):
     def refill(self) -> None:
         if not self.size.width:
             return
-        found = [e for e in self.entries if matches(e, self.filter, self.needle)]
-        self.rows = tuple(timeline_rows(found, self.size.width))
+        found = [e for e in (*self.entries, *self.standing.unsaved) if matches(e, self.filter, self.needle)]
+        self.rows = tuple(timeline_rows(found, self.standing, self.size.width))
         if self.follow and (keys := self.keys()):
             self.selected = keys[-1]
 
@@ -109,15 +115,18 @@ class Timeline(ChoiceList):
         shown = f"{self.filter}{f'  /{self.needle}' if self.needle else ''} · newest last "
         name = line(Span("── ", tone), Span("Timeline ", "focus" if self.has_focus else "strong"))
         left = (*name, Span(shown, "dim"))
-        right = line(Span(f" {self.saved} ──", "dim")) if self.saved else line(Span("──", tone))
+        saved = self.standing.line
+        right = (
+            line(Span(f" {saved} ──", "bad" if self.standing.unsaved else "dim")) if saved else line(Span("──", tone))
+        )
         if width_of(left) + width_of(right) > width:  # where the entries are safe matters more than their order
             left = name
         if width_of(left) + width_of(right) > width:
-            right = line(Span(f" {fit(self.saved, max(1, width - width_of(left) - 4))} ──", "dim"))
+            right = line(Span(f" {fit(saved, max(1, width - width_of(left) - 6))} ──", "dim"))
         return [between(left, right, width, "─", tone)]
 
     def current(self) -> Entry | None:
-        return next((e for e in self.entries if e.id == self.selected), None)
+        return next((e for e in (*self.standing.unsaved, *self.entries) if e.id == self.selected), None)
 
     def next_filter(self) -> None:
         self.filter = FILTERS[(FILTERS.index(self.filter) + 1) % len(FILTERS)]

@@ -26,10 +26,11 @@ from console.guide.evidence import Evidence, evidence
 from console.guide.run import PlaybookRun
 from console.guide.schema import Playbook
 from console.incident.attach import attach_file
-from console.incident.events import Actor, Event, fact_id, new_id, short
-from console.incident.journal import Journal
-from console.incident.records import Incident, RunState
-from console.incident.state import fold
+from console.incident.durability import Heads
+from console.incident.events import Actor, Event, admit, draft, fact_id, new_id, short
+from console.incident.journal import Journal, Unsaved
+from console.incident.records import Entry, Incident, RunState
+from console.incident.state import fold, plain_entry
 from console.incident.store import IncidentStore
 from console.incident.verify import verify
 from console.incident.writer import NotSavedError
@@ -43,6 +44,7 @@ _log = logging.getLogger(__name__)
 
 POLL = 0.2  # seconds between looks at the record; others' entries appear within it
 _LOOK_FOR_NEW = 1.0  # seconds between looks for another incident
+_LATE = 1.0  # seconds after which an entry that waits for the disk is called not saved
 _RETRY = 1.0  # seconds between tries to save what could not be saved
 _FLIGHT_EVERY = 1200.0  # seconds; the recorder holds 30 minutes, so no reading falls between two
 _BEFORE = 1800.0  # seconds of facts from before the declaration that belong to the incident
@@ -61,6 +63,7 @@ class Desk:
         self.store = store
         self.recorder = FlightRecorder(clock=clock)
         self.incident: Incident | None = None
+        self.heads: Heads = {}  # the last entry of every writer, as it lies on this host
         self.trouble = ""  # why the record cannot be read or written, in words
         self._config = config
         self._changed = changed
@@ -69,7 +72,9 @@ class Desk:
         self._chosen = ""
         self._reader = QueueLane("record reader")
         self._writer = QueueLane("record writer")
-        self._waiting: dict[str, float] = {}  # entries on their way to disk, by id: since when
+        self._retried: dict[
+            str, Unsaved
+        ] = {}  # entries that a full disk refused, by id: tried again until it takes them
         self._readings = Readings()
         self._facts = FactStream(config)
         self._recent: deque[Fact] = deque(maxlen=500)
@@ -82,12 +87,25 @@ class Desk:
     @property
     def unsaved(self) -> str:
         """What is not on disk yet, in words; "" when everything is."""
-        late = [since for since in self._waiting.values() if self._clock() - since > 1.0]
+        late = self._late()
         if not late:
             return ""
         entries = "entry" if len(late) == 1 else "entries"
         why = self.trouble.removeprefix("not saved: ") or "the disk is slow"
         return f"{len(late)} {entries} NOT SAVED (^W writes elsewhere): {why}"
+
+    @property
+    def unsaved_entries(self) -> tuple[Entry, ...]:
+        """The same as lines of the timeline, oldest first."""
+        return tuple(plain_entry(one.event) for one in self._late())
+
+    def _late(self) -> list[Unsaved]:
+        """What a disk that is well would have taken by now."""
+        waiting = dict(self._retried)
+        if self._journal is not None:
+            waiting |= {one.event.id: one for one in self._journal.unsaved() if one.event.id not in waiting}
+        late = [one for one in waiting.values() if self._clock() - one.since > _LATE]
+        return sorted(late, key=lambda one: one.since)
 
     @property
     def elsewhere(self) -> str:
@@ -158,8 +176,7 @@ class Desk:
             return
         fresh = await self._reader.call(journal.poll)
         if fresh or self.incident is None:
-            self.incident = await self._reader.call(lambda: fold(journal.events()))
-            self._changed()
+            await self._read(journal)
 
     # -- writing
 
@@ -167,10 +184,16 @@ class Desk:
         """Declare, with what the machine saw in the half hour before. Durable when it returns."""
         journal: Journal = await self._reader.call(lambda: self.store.create(title, severity, **more))
         self._journal, self._chosen, self._flight_at = journal, "", None
-        self.incident = await self._reader.call(lambda: fold(journal.events()))
-        self._changed()
+        declared = await self._read(journal)
         self._later(self._backfill())
-        return self.incident
+        return declared
+
+    async def _read(self, journal: Journal) -> Incident:
+        """Everything in the record, folded, and on to the screen."""
+        incident, self.heads = await self._reader.call(lambda: (fold(journal.events()), journal.heads()))
+        self.incident = incident
+        self._changed()
+        return incident
 
     async def append(
         self, kind: str, data: Mapping[str, Any], *, id: str = "", at: float | None = None, actor: Actor | None = None
@@ -179,8 +202,7 @@ class Desk:
         journal = self._journal
         if journal is None:
             raise RecordError("no incident is open", remedy="Declare one first (D)")
-        entry = id or new_id()
-        self._waiting[entry] = self._clock()
+        entry, began = id or new_id(), self._clock()
         try:
             while True:
                 try:
@@ -189,11 +211,17 @@ class Desk:
                     )
                     break
                 except NotSavedError as error:
+                    self._retried.setdefault(
+                        entry,
+                        Unsaved(
+                            began, draft(journal.incident, kind, admit(data), entry, actor or journal.actor, began, at)
+                        ),
+                    )
                     self.trouble = error.message
                     self._changed()
                     await asyncio.sleep(_RETRY)
         finally:
-            self._waiting.pop(entry, None)
+            self._retried.pop(entry, None)
         self.trouble = ""
         await self._poll()
         return event

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from console.incident.records import Entry
 
 Heads = Mapping[str, tuple[int, str]]  # writer -> (number of its last entry, hash), as `Journal.heads` gives it
 
@@ -30,7 +34,7 @@ def place(writer: str, seq: int, here: Heads, there: Heads) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Entries of one incident, first lines of files included, as both sides count them."""
+    """Entries of one incident as both sides count them; the first lines of files, which say who writes, are none."""
 
     saved: int  # on this disk, whoever wrote them
     database: int | None  # on the server; None: no server is configured, or it has not answered yet
@@ -41,14 +45,15 @@ class Counts:
 
 def counts(here: Heads, there: Heads | None, unsaved: int = 0) -> Counts:
     """`there` None: not known."""
-    saved = sum(seq for seq, _ in here.values())
+    saved = _entries(here)
     if there is None:
-        return Counts(saved, None, 0, 0, unsaved)
+        return Counts(sum(saved.values()), None, 0, 0, unsaved)
+    known = _entries(there)
     return Counts(
-        saved,
-        sum(seq for seq, _ in there.values()),
-        sum(max(0, seq - there.get(writer, (0, ""))[0]) for writer, (seq, _) in here.items()),
-        sum(max(0, seq - here.get(writer, (0, ""))[0]) for writer, (seq, _) in there.items()),
+        sum(saved.values()),
+        sum(known.values()),
+        sum(max(0, count - known.get(writer, 0)) for writer, count in saved.items()),
+        sum(max(0, count - saved.get(writer, 0)) for writer, count in known.items()),
         unsaved,
     )
 
@@ -70,3 +75,37 @@ def line(found: Counts, server: str = "") -> str:
         parts += [f"{found.waiting} waiting"] if found.waiting else []
         parts += [f"{found.missing} to fetch"] if found.missing else []
     return " · ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far one incident is safe, for a screen."""
+
+    here: Heads = field(default_factory=dict)
+    there: Heads | None = None  # None: no server, or it has not said anything yet
+    server: str = ""  # what is the matter with it, in words; "" while it is well
+    unsaved: tuple[Entry, ...] = ()  # what is in memory only, oldest first
+
+    def place(self, entry: Entry) -> str:
+        """A key of MARKS."""
+        return place(entry.writer, entry.number, self.here, self.there or {})
+
+    @property
+    def brief(self) -> str:
+        """What deserves a look on every screen: trouble with the server, or how much it has; "" without one."""
+        if self.server or self.there is None:
+            return self.server
+        found = counts(self.here, self.there)
+        behind = found.waiting + found.missing
+        return f"◆ DB {found.database}" + (f" ({behind} under way)" if behind else "")
+
+    @property
+    def line(self) -> str:
+        """The status line; "" while there is nothing to say."""
+        if not self.here and not self.unsaved and not self.server:
+            return ""
+        return line(counts(self.here, self.there, len(self.unsaved)), self.server)
+
+
+def _entries(heads: Heads) -> dict[str, int]:
+    return {writer: max(0, seq - 1) for writer, (seq, _) in heads.items()}

@@ -196,6 +196,13 @@ def admit(data: Mapping[str, Any]) -> dict[str, Any]:
     return masked
 
 
+def draft(
+    incident: str, kind: str, data: Mapping[str, Any], id: str, actor: Actor, now: float, at: float | None
+) -> Event:
+    """An event that stands in nobody's file yet: without writer, number and hash. `data` must have been admitted."""
+    return Event(id, incident, "", 0, now, now if at is None else at, (round(now * 1000), 0), kind, actor, data)
+
+
 def encode_event(event: Event) -> bytes:
     """The body of a line: compact strict UTF-8 JSON without NUL, surrogates or NaN, at most 32 KiB.
 

@@ -13,20 +13,27 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from console.errors import RecordError
 from console.incident import blobs
 from console.incident.chain import ChainReader, Damage, writer_of
 from console.incident.clock import HybridClock
 from console.incident.disk import Disk, RealDisk
-from console.incident.events import Actor, Event, admit, check_kind, new_id, short
+from console.incident.events import Actor, Event, admit, check_kind, draft, new_id, short
 from console.incident.shelf import bring_home, journal_files, make_spare, spare_files, spare_places
 from console.incident.writer import DiskFailedError, NotSavedError, Writer
 
-__all__ = ["Journal", "NotSavedError"]
+__all__ = ["Journal", "NotSavedError", "Unsaved"]
 
 _MAX_SEEN = 16  # heads of others named in one event
+
+
+class Unsaved(NamedTuple):
+    """An event on its way to the disk, since when (unix seconds). Without a number while it is bound to none."""
+
+    since: float
+    event: Event
 
 
 class Journal:
@@ -62,6 +69,7 @@ class Journal:
         self._events: dict[str, Event] = {}
         self._fresh: collections.deque[Event] = collections.deque()  # not yet given by poll
         self._named: dict[str, int] = {}  # writer -> seq of the last head of it that we wrote down
+        self._underway: dict[str, Unsaved] = {}  # by id, while an append waits for the disk
 
     def append(
         self,
@@ -80,14 +88,18 @@ class Journal:
         """
         check_kind(kind, data)
         admitted = admit(data)
-        entry = id or new_id()
-        with self._append_lock:
-            while True:
-                try:
-                    return self._append(kind, admitted, entry, at, actor or self.actor)
-                except DiskFailedError as error:
-                    if not self._go_elsewhere(error.message):
-                        raise
+        entry, who, now = id or new_id(), actor or self.actor, self._wall()
+        self._underway[entry] = Unsaved(now, draft(self.incident, kind, admitted, entry, who, now, at))
+        try:
+            with self._append_lock:
+                while True:
+                    try:
+                        return self._append(kind, admitted, entry, at, who)
+                    except DiskFailedError as error:
+                        if not self._go_elsewhere(error.message):
+                            raise
+        finally:
+            self._underway.pop(entry, None)
 
     def _append(self, kind: str, admitted: dict[str, Any], id: str, at: float | None, actor: Actor) -> Event:
         writer = self._ready_writer()
@@ -99,6 +111,15 @@ class Journal:
         self._named.update({w: seq for w, (seq, _) in seen.items()})
         self._acknowledge(writer, event)
         return event
+
+    def unsaved(self) -> list[Unsaved]:
+        """What is not durable yet: appends that wait for the disk, and an entry that a full disk did not take."""
+        underway = self._underway.copy()
+        pending = self._writer.pending if self._writer is not None else None
+        if pending is not None and pending.kind != "genesis":
+            since = underway[pending.id].since if pending.id in underway else pending.written_at
+            underway[pending.id] = Unsaved(since, pending)
+        return sorted(underway.values(), key=lambda one: one.since)
 
     @property
     def elsewhere(self) -> str:

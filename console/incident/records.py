@@ -195,6 +195,8 @@ class Entry:
     summary: str
     data: Mapping[str, Any]
     hash: str
+    writer: str  # whose file it stands in, and as which line; "" and 0 while it stands in none
+    number: int
     automatic: bool
     pinned: bool = False
     amended: str = ""  # "by ana: wrong container"

@@ -28,7 +28,7 @@ from console.incident.records import (
 )
 from console.incident.summary import summary
 
-__all__ = ["LIFECYCLE", "STATUSES", "Entry", "Incident", "fold", "in_order"]
+__all__ = ["LIFECYCLE", "STATUSES", "Entry", "Incident", "fold", "in_order", "plain_entry"]
 
 
 def in_order(events: Iterable[Event]) -> list[Event]:
@@ -48,6 +48,25 @@ def fold(events: Iterable[Event]) -> Incident:
     for event in ordered:
         folding.take(event)
     return folding.incident()
+
+
+def plain_entry(event: Event, seq: int = 0) -> Entry:
+    """One event as a line of the timeline, without what later events say about it."""
+    return Entry(
+        seq=seq,
+        id=event.id,
+        at=event.at,
+        written_at=event.written_at,
+        host=event.actor.host,
+        actor=event.actor.name,
+        kind=event.kind,
+        summary=summary(event),
+        data=event.data,
+        hash=event.hash,
+        writer=event.writer,
+        number=event.seq,
+        automatic=event.kind == "fact" or not event.actor.human,
+    )
 
 
 class _Folding:
@@ -226,27 +245,18 @@ class _Folding:
         return tuple(self._entry(event, numbers[event.id]) for event in by_time)
 
     def _entry(self, event: Event, seq: int) -> Entry:
+        entry = plain_entry(event, seq)
         amendment = self._amended.get(event.id)
-        words = summary(event)
-        corrected = self._words(event, "text") if amendment and amendment.data.get("text") else words
-        why = f"by {amendment.actor.name}: {text(amendment, 'reason')}" if amendment else ""
-        return Entry(
-            seq=seq,
-            id=event.id,
-            at=self._at(event),
-            written_at=event.written_at,
-            host=event.actor.host,
-            actor=event.actor.name,
-            kind=event.kind,
-            summary=corrected,
-            data=event.data,
-            hash=event.hash,
-            automatic=event.kind == "fact" or not event.actor.human,
-            pinned=self._pinned.get(event.id, False),
-            amended=why,
-            original=words if amendment else "",
-            remarks=tuple(self._remarks.get(event.id, ())),
-        )
+        if amendment is not None:
+            entry = dataclasses.replace(
+                entry,
+                at=self._at(event),
+                summary=self._words(event, "text") if amendment.data.get("text") else entry.summary,
+                amended=f"by {amendment.actor.name}: {text(amendment, 'reason')}",
+                original=entry.summary,
+            )
+        pinned, remarks = self._pinned.get(event.id, False), tuple(self._remarks.get(event.id, ()))
+        return dataclasses.replace(entry, pinned=pinned, remarks=remarks) if pinned or remarks else entry
 
 
 _HANDLERS: dict[str, Callable[[_Folding, Event, float], None]] = {

@@ -61,7 +61,7 @@ def _role(data: Mapping[str, Any]) -> str:
 def _started(data: Mapping[str, Any]) -> str:
     steps = data.get("steps")
     count = len(steps) if isinstance(steps, list) else 0
-    return f"started playbook {_text(data, 'title')} ({count} steps, file {short(_text(data, 'sha256'))})"
+    return f"started playbook {_text(data, 'title')} ({count} steps)"
 
 
 _STEP_WORDS = {

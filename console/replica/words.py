@@ -62,6 +62,11 @@ class Status:
         return self.state in AWAY
 
     @property
+    def well(self) -> bool:
+        """Nothing about it needs a person."""
+        return self.state in WELL and not self.trouble
+
+    @property
     def in_step(self) -> bool:
         return self.state == "in step"
 

@@ -16,10 +16,11 @@ from console.checks.judge import judge
 from console.config import DockerConfig, LogConfig
 from console.errors import SevdeckError
 from console.guide.desk import Desk
-from console.incident.events import Actor
+from console.incident.durability import Standing
+from console.incident.events import Actor, draft
 from console.incident.journal import Journal
 from console.incident.records import Incident
-from console.incident.state import fold
+from console.incident.state import fold, plain_entry
 from console.incident.store import IncidentStore
 from console.watch.container_records import ContainerDetail, DetailLine
 from console.watch.containers import Container, ContainersSource
@@ -139,6 +140,23 @@ def tell(screen: ConsoleScreen, incident: Incident | None = None) -> None:
     screen.readings = found
     screen.findings = judge(found, SETTINGS, NOW)
     screen.incident = incident
+    screen.standing = Standing(heads(incident)) if incident else Standing()
+
+
+def heads(incident: Incident, missing: int = 0) -> dict[str, tuple[int, str]]:
+    """The last entry of each writer, as if the latest `missing` of the incident were not there."""
+    kept = sorted(incident.timeline, key=lambda entry: entry.written_at)[: len(incident.timeline) - missing]
+    found: dict[str, tuple[int, str]] = {}
+    for entry in kept:
+        found[entry.writer] = max(found.get(entry.writer, (0, "")), (entry.number, entry.hash))
+    return found
+
+
+def half_safe(incident: Incident) -> Standing:
+    """The server went away three minutes ago, and the disk did not take the last note."""
+    data = {"text": "restarting did not help, the pool is full again"}
+    lost = plain_entry(draft(incident.id, "note", data, "n1", ANA, NOW - 4, None))
+    return Standing(heads(incident), heads(incident, 3), "DB offline 3m12s - 3 waiting, retry in 2 s", (lost,))
 
 
 def teller(incident: Incident | None = None) -> Callable[[ConsoleScreen], None]:

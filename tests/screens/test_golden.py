@@ -9,6 +9,7 @@ import pytest
 from console.checks.evidence import evidence
 from console.checks.judge import judge
 from console.commands import SCREENS
+from screens.base import ConsoleScreen
 from screens.container import ContainerScreen
 from screens.dashboard import Dashboard
 from screens.declare import Declare
@@ -73,6 +74,19 @@ async def test_incident(size: Size, tmp_path: Path) -> None:
         if size[0] < 100:
             await pilot.press("tab")
             await compare(pilot, "incident-timeline")
+
+
+async def test_incident_of_which_not_all_is_safe(size: Size, tmp_path: Path) -> None:
+    incident = story.written(tmp_path / "INC-2026-0007")
+
+    def told(screen: ConsoleScreen) -> None:
+        story.tell(screen, incident)
+        screen.standing = story.half_safe(incident)
+        screen.unsaved = "1 entry NOT SAVED (^W writes elsewhere): the disk is full"
+
+    async with on_stage(IncidentScreen(story.seat(tmp_path)), size, told) as pilot:
+        await pilot.press("tab")
+        await compare(pilot, "incident-unsafe")
 
 
 async def test_incident_screen_without_an_incident(size: Size, tmp_path: Path) -> None:
