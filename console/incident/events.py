@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import secrets
 import socket
 import time
@@ -25,6 +26,7 @@ from console.text import clean
 FORMAT = 1
 MAX_BODY = 32 * 1024  # bytes of one encoded event; PostgreSQL and a tired reader both want it small
 MAX_DEPTH = 12
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # the escape; not a backslash that somebody wrote before u0000
 _HEAD_DIGITS = 16  # of a hash where it only has to be recognised
 
 ROLES = ("commander", "operations", "communications", "scribe", "expert", "observer")
@@ -234,7 +236,7 @@ def encode_event(event: Event) -> bytes:
             f"too long to record: {len(raw) // 1024} KiB, at most {MAX_BODY // 1024}",
             remedy="Attach it as a file instead",
         )
-    if "\\u0000" in text:
+    if _NUL.search(text):
         raise RecordError("this cannot be recorded: it contains a NUL character")
     return raw
 

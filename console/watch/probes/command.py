@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +31,8 @@ async def probe_command(config: ProbeConfig, target: str) -> Answer:
         except FileNotFoundError:
             return Answer(None, f"there is no program {argv[0]}")
         except PermissionError:
+            if shutil.which(argv[0], mode=os.F_OK) is None:  # a directory of PATH that may not be entered, no program
+                return Answer(None, f"there is no program {argv[0]}")
             return Answer(None, f"{argv[0]} may not be run")
         try:
             code = await process.wait()
