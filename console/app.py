@@ -40,6 +40,7 @@ from widgets.containers_pane import ContainersPane
 if TYPE_CHECKING:
     from console.checks.check import Finding
     from console.guide.desk import Desk
+    from console.incident.records import Incident
     from console.replica.replica import Replica
     from screens.seat import Seat
 
@@ -49,6 +50,7 @@ REFRESH_RATES = (1.0, 2.0, 5.0)  # seconds
 _SLOW = ("probes", "metrics")  # published every second also when nothing new was asked
 _GATHER = 0.03  # seconds in which the readings of one beat arrive
 _BEAT = 0.06  # seconds after the whole second in which readings are those of the beat
+_NEWS = 3  # notices at once; the timeline has them all
 _JUDGE_EVERY = 0.9  # seconds at least between two judgements
 _FIRST_FRAME = 1.0  # seconds after which the rest is loaded though a source has not answered yet
 
@@ -77,6 +79,7 @@ class Sevdeck(App[int]):
         self._made_seat: Seat | None = None
         self._replica: Replica | None = None
         self._told: set[tuple[str, float]] = set()
+        self._before: Incident | None = None  # as it was when others' acts were told last
         self._refresh_seconds = config.refresh
         self.failure: Exception | None = None
         self._supervisor = Supervisor(live.sources, self._published)
@@ -105,6 +108,7 @@ class Sevdeck(App[int]):
 
     async def on_unmount(self) -> None:
         if self._made_seat is not None:
+            await self._made_seat.desk.leave()
             await self._made_seat.desk.drain()
         await self._supervisor.close()
         self._live.hub.close()
@@ -225,7 +229,17 @@ class Sevdeck(App[int]):
     def _incident_changed(self) -> None:
         if self._replica is not None:
             self._replica.kick()
+        self._tell_news()
         self._show()
+
+    def _tell_news(self) -> None:
+        from console.guide.news import news
+
+        before, self._before = self._before, self._seat.desk.incident
+        if before is not None and self._before is not None:
+            for text in news(before, self._before, self._seat.actor.name)[:_NEWS]:
+                self.bell()
+                self.notify(text, timeout=10, markup=False)
 
     def _tick(self) -> None:
         now = time.time()
@@ -332,11 +346,13 @@ class Sevdeck(App[int]):
             options = [("wait", line("wait until they are saved")), ("quit", line("quit and lose them"))]
             if await self.push_screen_wait(Choose(unsaved, options, "wait")) != "quit":
                 return
+        await self._seat.desk.leave()
         left = await self._replica.drain(1.5) if self._replica is not None else 0
         if left:
             told = f"{left} entries are not in the database yet; they are safe here"
             options = [("quit", line("quit: they go there when sevdeck runs again")), ("wait", line("stay"))]
             if await self.push_screen_wait(Choose(told, options, "quit")) != "quit":
+                await self._seat.desk.join()
                 return
         self.exit(0)
 

@@ -61,6 +61,14 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
     def on_mount(self) -> None:
         self.query_one(Checklist).focus()
         self.watch_incident(self.incident)
+        self._join()
+
+    @work(group="join", exclusive=True)
+    async def _join(self) -> None:
+        try:
+            await self.seat.desk.join()
+        except SevdeckError as error:
+            self.notify(str(error), severity="error", markup=False)
 
     def watch_incident(self, incident: Incident | None) -> None:
         if not self.is_mounted:
@@ -68,6 +76,7 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
         checklist = self.query_one(Checklist)
         checklist.runs = incident.runs if incident else ()
         checklist.empty = NO_CHECKLIST if incident else NO_INCIDENT
+        checklist.people = [person for person in incident.people if person.here] if incident else ()
         self.query_one(Timeline).entries = incident.timeline if incident else ()
 
     # -- moving

@@ -18,7 +18,7 @@ from screens.dialogs import Confirm
 from screens.seat import Seat
 from widgets.choice import ChoiceList, Row
 from widgets.format import clock_text, time_text
-from widgets.lines import Line, Span, between, fit, line
+from widgets.lines import Line, Span, between, fit, line, width_of
 from widgets.marks import BAD, OK, UNKNOWN, WARN, mark
 from widgets.note import Note
 from widgets.pane import greyed, wrap
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from console.actions.facts import Facts, Holder
     from console.actions.gather import Seen
     from console.actions.runs import RunView
+    from console.incident.records import Incident
 
     Look = Callable[[Seen], Awaitable[Facts]]
 
@@ -214,17 +215,29 @@ class Lower(Note):
         self.top = max(0, min(self.top + rows, len(self.lines) - self.size.height + 1))
 
 
-def heading(title: str, width: int, focus: bool) -> Line:
-    """A titled rule over the whole width, as panes have one."""
+def heading(title: str, width: int, focus: bool, beside: str = "") -> Line:
+    """A titled rule over the whole width, as panes have one; `beside` at its other end."""
     tone = "focus" if focus else "title"
     left = line(Span("── ", tone), Span(f"{title} ", "focus" if focus else "strong"))
-    return between(left, line(Span("──", tone)), width, "─", tone)
+    room = max(1, width - width_of(left) - 6)
+    right = line(Span(f" {fit(beside, min(len(beside), room))} ──", "warn")) if beside else line(Span("──", tone))
+    return between(left, right, width, "─", tone)
+
+
+def runs_elsewhere(incident: Incident | None, host: str) -> str:
+    """Recoveries under way on other hosts, in words; "" for none."""
+    under_way = [r for r in incident.recoveries if r.ended_at is None and r.host != host] if incident else []
+    return "; ".join(f"on {r.host}: {r.title}, {r.state} by {r.by} {time_text(r.started_at)}" for r in under_way)
 
 
 class Levels(ChoiceList):
     """The upper half: the levels."""
 
     idle: var[bool] = var(False)  # none of them can be chosen now: no line stands out
+    elsewhere: var[str] = var("")  # what is being done on other hosts, whose projects and locks are their own
+
+    def watch_elsewhere(self) -> None:
+        self.redraw()
 
     def watch_idle(self) -> None:
         self.redraw()
@@ -236,7 +249,7 @@ class Levels(ChoiceList):
         return head + [row.spans for row in self.rows[self.top : self.top + height - len(head)]]
 
     def heading(self, width: int) -> Sequence[Line]:
-        return [heading("What each level would do now", width, self.has_focus)]
+        return [heading("What each level would do now", width, self.has_focus, self.elsewhere)]
 
 
 class Recovery(ConsoleScreen):
@@ -273,9 +286,14 @@ class Recovery(ConsoleScreen):
 
     def on_mount(self) -> None:
         self.query_one("#levels").focus()
+        self.watch_incident(self.incident)
         self.do_recovery_refresh()
         self.do_recovery_attach(newest_only=True)
         self.set_interval(_LOOK_OUT, self._look_out)
+
+    def watch_incident(self, incident: Incident | None) -> None:
+        if self.is_mounted:
+            self.query_one(Levels).elsewhere = runs_elsewhere(incident, self.seat.actor.host)
 
     # -- looking
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from textual.reactive import var
 
-from console.incident.records import RunState, StepState
+from console.incident.records import Person, RunState, StepState
 from widgets.choice import ChoiceList, Row
-from widgets.format import countdown_text, time_text
-from widgets.lines import Line, Span, between, crop, line
+from widgets.format import age_text, countdown_text, time_text
+from widgets.lines import Line, Span, between, crop, fit, line, width_of
 
 _STATE = {
     "done": ("✔", "ok"), "skipped": ("–", "dim"), "failed": ("✖", "bad"), "running": ("▶", "strong"),
@@ -61,8 +61,21 @@ def checklist_rows(runs: Sequence[RunState], now: float, width: int) -> list[Row
     return rows
 
 
+SILENT = 600.0  # seconds without an entry
 NO_CHECKLIST = ("No checklist yet: ", "b", " starts one.")
 NO_INCIDENT = ("No incident is open: ", "D", " declares one.")
+
+
+def people_text(people: Sequence[Person], now: float) -> str:
+    """Who has the incident before them, where hosts differ also on which; silence is told, for it may be more."""
+    hosts = {person.host for person in people}
+
+    def one(person: Person) -> str:
+        place = f" on {person.host}" if len(hosts) > 1 else ""
+        silent = now - person.heard_at
+        return f"{person.name}{place}{f' (silent {age_text(silent)})' if silent > SILENT else ''}"
+
+    return "here: " + ", ".join(map(one, people))
 
 
 class Checklist(ChoiceList):
@@ -70,7 +83,11 @@ class Checklist(ChoiceList):
 
     runs: var[Sequence[RunState]] = var(())
     now: var[float] = var(0.0)
+    people: var[Sequence[Person]] = var(())  # who is here
     empty: var[tuple[str, str, str]] = var(NO_INCIDENT)  # what stands there without a checklist: words, key, words
+
+    def watch_people(self) -> None:
+        self.redraw()
 
     def watch_empty(self) -> None:
         self.redraw()
@@ -97,7 +114,9 @@ class Checklist(ChoiceList):
     def heading(self, width: int) -> Sequence[Line]:
         tone = "focus" if self.has_focus else "title"
         left = line(Span("── ", tone), Span("Checklist ", "focus" if self.has_focus else "strong"))
-        return [between(left, line(Span("──", tone)), width, "─", tone)]
+        here = fit(people_text(self.people, self.now), max(1, width - width_of(left) - 8)).rstrip()
+        right = line(Span(f" {here} ──", "dim")) if self.people else line(Span("──", tone))
+        return [between(left, right, width, "─", tone)]
 
     def view(self, width: int, height: int) -> Sequence[Line]:
         if self.rows:

@@ -12,6 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -83,6 +84,7 @@ class Desk:
         self._said = ("", 0.0)  # what was called out last: incident, when
         self._runs: dict[str, PlaybookRun] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._joined: list[Journal] = []  # where this person said that they are present
 
     @property
     def unsaved(self) -> str:
@@ -225,6 +227,27 @@ class Desk:
         self.trouble = ""
         await self._poll()
         return event
+
+    async def join(self) -> None:
+        """Say that this person has the incident before them; once for each incident until `leave`."""
+        journal = self._journal
+        if journal is None or self.incident is None or not self.incident.open or journal in self._joined:
+            return
+        self._joined.append(journal)
+        await self.append("joined", {})
+
+    async def leave(self, deadline: float = 1.0) -> None:
+        """Say that this person leaves what they joined, and close those files. A full disk hears nothing."""
+        joined, self._joined = self._joined, []
+
+        def say() -> None:
+            for journal in joined:
+                with suppress(RecordError):
+                    journal.append("left", {})
+                journal.close()
+
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._writer.call(say), deadline)
 
     async def act(self, do: Callable[[Journal], T]) -> T:
         """Run something that writes to the record, in the thread that does, and show what came of it."""

@@ -40,6 +40,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "role": ("role", "who"),
     "status": ("status",),
     "ack": (),
+    "joined": (),
+    "left": (),
     "handover.offered": ("to", "brief"),
     "handover.accepted": ("offer",),
     "handover.declined": ("offer", "reason"),

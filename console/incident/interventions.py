@@ -56,7 +56,7 @@ class Interventions:
         known = self._recoveries.get(run)
         level = number(event.data, "level")
         if known is None:
-            known = RecoveryRun(run, None, "", "", "", event.actor.name, at, None, (), None, None)
+            known = RecoveryRun(run, None, "", "", "", event.actor.name, event.actor.host, at, None, (), None, None)
         if event.kind == "recovery.step":
             known = dataclasses.replace(known, steps=_with_step(known.steps, event, at))
         elif event.kind == "recovery.validation":

@@ -102,6 +102,7 @@ class RecoveryRun:
     title: str
     state: str
     by: str
+    host: str  # whose project it changes, and whose lock it holds
     started_at: float
     ended_at: float | None
     steps: tuple[RecoveryStep, ...]
@@ -151,6 +152,17 @@ class Handover:
     to: str
     brief: str
     state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who is or was on the incident. `here`: a console is open and has not said that it is left."""
+
+    name: str
+    host: str
+    since: float
+    heard_at: float  # of the last entry of their session
+    here: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +241,7 @@ class Incident:
     moments: Mapping[str, Moment] = field(default_factory=dict)  # t0 ... t6 that are known
     metrics: tuple[Measure, ...] = ()
     last_human_at: float | None = None
+    people: tuple[Person, ...] = ()
     timeline: tuple[Entry, ...] = ()
 
     @property

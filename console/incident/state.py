@@ -14,6 +14,7 @@ from console.incident.events import ROLES, Event
 from console.incident.fields import number, text
 from console.incident.interventions import Interventions
 from console.incident.measures import measures, moments
+from console.incident.presence import SAID, Attendance
 from console.incident.privacy import redacted
 from console.incident.records import (
     LIFECYCLE,
@@ -81,6 +82,7 @@ class _Folding:
         self._roles: dict[str, str] = {}
         self._checklists = Checklists(self._words)
         self._measures = Interventions()
+        self._attendance = Attendance()
         self._updates: list[Update] = []
         self._handovers: dict[str, Handover] = {}
         self._attachments: list[Attachment] = []
@@ -93,7 +95,8 @@ class _Folding:
         handler = _HANDLERS.get(event.kind)
         if handler is not None:
             handler(self, event, self._at(event))
-        if event.actor.human and event.kind != "fact":
+        self._attendance.take(event)
+        if event.actor.human and event.kind not in ("fact", *SAID):
             self._last_human = max(self._last_human or 0.0, event.written_at)
         if self._solo() != (self._solo_since is not None):
             self._solo_since = self._at(event) if self._solo() else None
@@ -123,6 +126,7 @@ class _Folding:
             moments=known,
             metrics=measures(known, [update.at for update in self._updates]),
             last_human_at=self._last_human,
+            people=self._attendance.people(),
             timeline=self._timeline(by_time),
         )
 

@@ -151,6 +151,8 @@ _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "role": _role,
     "status": lambda data: f"status {_text(data, 'status')}{_because(data)}",
     "ack": _plus_text("acknowledged"),
+    "joined": lambda data: "is on the incident now",
+    "left": lambda data: "has left the incident",
     "handover.offered": lambda data: f"command offered to {_text(data, 'to')}",
     "handover.accepted": lambda data: "command accepted",
     "handover.declined": lambda data: f"command declined{_because(data)}",
