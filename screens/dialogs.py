@@ -18,6 +18,7 @@ from textual.screen import ModalScreen
 from widgets.choice import ChoiceList, Row
 from widgets.lines import Line, Span, line
 from widgets.note import LongNote, Note
+from widgets.pane import wrap
 from widgets.prompt import Prompt
 
 _ARM_SECONDS = 0.6  # a key still held down from the screen below must not confirm
@@ -35,6 +36,13 @@ _CSS = """
 """
 
 
+def _question(title: str, hint: str, width: int) -> list[Line]:
+    """What is asked, in full, and what helps to answer."""
+    room = max(20, min(width, 100) - 6)  # the box's border and padding
+    lines = [line(Span(text, "strong")) for text in wrap(title, room)]
+    return lines + [line(Span(text, "dim")) for text in wrap(hint, room) if hint]
+
+
 class Ask(ModalScreen[str | None]):
     """One line of text, or None."""
 
@@ -50,7 +58,7 @@ class Ask(ModalScreen[str | None]):
         self._required = required
 
     def compose(self) -> ComposeResult:
-        lines = [line(Span(self._title, "strong"))] + ([line(Span(self._hint, "dim"))] if self._hint else [])
+        lines = _question(self._title, self._hint, self.app.size.width)
         with Vertical(id="box"):
             note = Note(lines)
             note.styles.height = len(lines)
@@ -98,7 +106,7 @@ class Choose(ModalScreen[str | None]):
         self._hint = hint
 
     def compose(self) -> ComposeResult:
-        lines = [line(Span(self._title, "strong"))] + ([line(Span(self._hint, "dim"))] if self._hint else [])
+        lines = _question(self._title, self._hint, self.app.size.width)
         with Vertical(id="box"):
             note = Note(lines)
             note.styles.height = len(lines) + 1

@@ -83,9 +83,10 @@ class ChoiceList(LinePane, can_focus=True):
         """Scroll so that the selection is on the screen."""
         at = next((n for n, row in enumerate(self.rows) if row.key == self.selected), None)
         room = self.room()
+        self.top = max(0, min(self.top, len(self.rows) - room))  # also after it has become larger
         if at is None:
-            self.top = max(0, min(self.top, len(self.rows) - room))
-        elif at < self.top:
+            return
+        if at < self.top:
             self.top = max(0, at - 1 if at and not self.rows[at - 1].key else at)
         elif at >= self.top + room:
             self.top = at - room + 1

@@ -17,7 +17,7 @@ from console.guide.schema import Step, Text
 from console.incident.records import StepState
 from console.incident.severity import Evidence, questions
 from screens.declare import Declare
-from screens.dialogs import Confirm, Read
+from screens.dialogs import Choose, Confirm, Read
 from screens.findings import finding_lines
 from screens.help import help_lines
 from screens.steps import step_lines
@@ -38,6 +38,16 @@ def words(lines: list[Line]) -> list[str]:
 
 def finding(key: str, status: Status = Status.FAIL, **more: Any) -> Finding:
     return replace(Finding("a", "quick", status, f"{key} is ill", subject=key), **more)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_choice_shows_its_question_and_every_option_whichever_is_chosen(size: tuple[int, int]) -> None:
+    question = "ana hands over to you: " + " ".join(f"word{n}" for n in range(40))
+    options = [("yes", line("I take the command")), ("no", line("I decline"))]
+    async with on_stage(Choose(question, options, "no"), size) as pilot:
+        await shows(pilot, "I decline")
+        shown = "\n".join(text(pilot))
+        assert "word0 " in shown and "word39" in shown and "I take the command" in shown
 
 
 # -- findings
