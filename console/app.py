@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from console.checks.check import Finding
     from console.guide.desk import Desk
     from console.incident.records import Incident
+    from console.incident.store import IncidentStore
+    from console.replica.attachments import Attachments
     from console.replica.replica import Replica
     from screens.seat import Seat
 
@@ -78,6 +80,7 @@ class Sevdeck(App[int]):
         self._completing = False
         self._made_seat: Seat | None = None
         self._replica: Replica | None = None
+        self._attachments: Attachments | None = None
         self._told: set[tuple[str, float]] = set()
         self._before: Incident | None = None  # as it was when others' acts were told last
         self._refresh_seconds = config.refresh
@@ -110,6 +113,10 @@ class Sevdeck(App[int]):
         if self._made_seat is not None:
             await self._made_seat.desk.leave()
             await self._made_seat.desk.drain()
+        self.workers.cancel_group(self, "replica")
+        for one in (self._replica, self._attachments):
+            if one is not None:
+                one.close()
         await self._supervisor.close()
         self._live.hub.close()
 
@@ -177,13 +184,21 @@ class Sevdeck(App[int]):
                 if getattr(self._readings, name).heard:
                     desk.observe(name, self._readings)
             self.run_worker(desk.run(), group="desk")
-            if self._config.extra.get("replica", {}).get("dsn"):
-                from console.replica.replica import replica
-
-                self._replica = replica(self._config, desk.store, self._show)
-            if self._replica is not None:
-                self.run_worker(self._replica.run(), group="replica")
+            dsn = self._config.extra.get("replica", {}).get("dsn")
+            if dsn:
+                self._share(desk.store, dsn)
         return self._made_seat
+
+    def _share(self, store: IncidentStore, dsn: str) -> None:
+        """Follow the record on the server as well."""
+        from console.replica.attachments import Attachments
+        from console.replica.replica import replica
+
+        self._replica = replica(self._config, store, self._show)
+        self._attachments = Attachments(dsn, store)
+        for one in (self._replica, self._attachments):
+            if one is not None:
+                self.run_worker(one.run(), group="replica")
 
     # -- what is known goes to the screen in front
 
@@ -227,8 +242,9 @@ class Sevdeck(App[int]):
         self._show()
 
     def _incident_changed(self) -> None:
-        if self._replica is not None:
-            self._replica.kick()
+        for one in (self._replica, self._attachments):
+            if one is not None:
+                one.kick()
         self._tell_news()
         self._show()
 
@@ -348,8 +364,9 @@ class Sevdeck(App[int]):
                 return
         await self._seat.desk.leave()
         left = await self._replica.drain(1.5) if self._replica is not None else 0
-        if left:
-            told = f"{left} entries are not in the database yet; they are safe here"
+        files = self._attachments.waiting if self._attachments is not None else 0
+        if left or files:
+            told = f"not in the database yet: {left or 0} entries, {files} files; they are safe here"
             options = [("quit", line("quit: they go there when sevdeck runs again")), ("wait", line("stay"))]
             if await self.push_screen_wait(Choose(told, options, "quit")) != "quit":
                 await self._seat.desk.join()

@@ -110,7 +110,7 @@ def tick(call: Call) -> int:
         )
     open_ = [run for run in runs if not run.step(args.step).settled]  # type: ignore[union-attr]
     state = (open_ or runs)[-1]
-    run = PlaybookRun.resume(journal, state)
+    run = PlaybookRun.resume(journal, state, data_dir=call.data_dir)
     if args.skip:
         event = run.skip(args.step, args.reason)
     elif args.failed:

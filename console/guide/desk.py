@@ -286,7 +286,9 @@ class Desk:
     async def playbook_run(self, state: RunState) -> PlaybookRun:
         """The checklist of this state, as it was when it was started. Raises RecordError."""
         if state.id not in self._runs:
-            self._runs[state.id] = await self.act(lambda journal: PlaybookRun.resume(journal, state))
+            self._runs[state.id] = await self.act(
+                lambda journal: PlaybookRun.resume(journal, state, data_dir=self.store.data_dir)
+            )
         return self._runs[state.id]
 
     def host(self) -> Host:

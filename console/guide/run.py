@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from console.errors import RecordError, RefusedError, UsageError
 from console.guide.bindings import Bindings
 from console.guide.evidence import Evidence, holds, words
 from console.guide.execution import Execute, Output, kept_output
-from console.guide.loader import parse_playbook
+from console.guide.loader import load_catalog, parse_playbook
 from console.guide.progress import Progress, progress
 from console.guide.requirements import check, check_budget
 from console.guide.schema import Deadline, Playbook, Step, Verify
@@ -68,10 +69,28 @@ class PlaybookRun:
 
     @classmethod
     def resume(
-        cls, journal: Journal, run: RunState, *, language: str = "en", wall: Callable[[], float] = time.time
+        cls,
+        journal: Journal,
+        run: RunState,
+        *,
+        data_dir: Path | None = None,
+        language: str = "en",
+        wall: Callable[[], float] = time.time,
     ) -> PlaybookRun:
-        """Go on with one that was started, here or elsewhere. Raises RecordError when its file is not kept here."""
-        playbook, problems = parse_playbook(journal.blob(run.sha256), f"{run.playbook} (as started)")
+        """Go on with one that was started, here or elsewhere. Raises RecordError when its file is not kept here.
+
+        Of one that was started on another host the same file may lie among the playbooks of this one (`data_dir`).
+        """
+        try:
+            source = journal.blob(run.sha256)
+        except RecordError as error:
+            known = load_catalog(data_dir).playbooks.get(run.playbook) if data_dir is not None else None
+            if known is None or known.sha256 != run.sha256:
+                remedy = "It comes from the host that began the checklist; try again in a moment"
+                raise RecordError(f"the file of {run.playbook} is not here: {error.message}", remedy=remedy) from None
+            source = known.source
+            journal.put_blob(source)
+        playbook, problems = parse_playbook(source, f"{run.playbook} (as started)")
         if playbook is None:
             raise RecordError(f"the playbook {run.playbook} as started cannot be read: {problems[0]}")
         return cls(journal, playbook, run.id, language=language, wall=wall)

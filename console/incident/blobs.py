@@ -12,16 +12,21 @@ from console.incident import disk
 _NAME = re.compile(r"[0-9a-f]{64}")
 
 
+def path(directory: Path, sha256: str) -> Path:
+    """Where the content of that hash lies, or would."""
+    return directory / "blobs" / sha256
+
+
 def put(directory: Path, content: bytes) -> str:
     """Store `content` in the incident's `blobs/`; durable when this returns. Raises RecordError."""
     name = hashlib.sha256(content).hexdigest()
-    path = directory / "blobs" / name
+    place = path(directory, name)
     try:
-        if path.exists() and path.stat().st_size == len(content):
+        if place.exists() and place.stat().st_size == len(content):
             return name
-        disk.ensure_directory(path.parent)
+        disk.ensure_directory(place.parent)
         disk.RealDisk().sync_directory(directory)
-        disk.write_atomically(path, content)
+        disk.write_atomically(place, content)
     except OSError as error:
         raise RecordError(f"cannot store {len(content)} bytes: {error.strerror}", remedy="Free some space") from None
     return name
@@ -32,7 +37,7 @@ def get(directory: Path, sha256: str) -> bytes:
     if not _NAME.fullmatch(sha256):
         raise RecordError(f"{sha256!r} is not the name of an attachment")
     try:
-        content = (directory / "blobs" / sha256).read_bytes()
+        content = path(directory, sha256).read_bytes()
     except OSError as error:
         raise RecordError(f"attachment {sha256[:16]} cannot be read: {error.strerror}") from None
     if hashlib.sha256(content).hexdigest() != sha256:

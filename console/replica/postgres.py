@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CONNECT = 4.0  # seconds
 ANSWER = 4.0  # seconds for one question
-SCHEMA = 1  # version of schema.sql
+SCHEMA = 2  # version of schema.sql
 CHANNEL = "sevdeck"
 _OUR_STATES = {"SD001": "fork", "SD003": "refused"}
 _AGAIN = ("SD002", "23505", "40001", "40P01")  # somebody else pushed the same entries, or got in the way

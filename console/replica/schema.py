@@ -22,7 +22,7 @@ _DEADLINE = 10.0  # seconds
 _LEAST_SERVER = 120000  # PostgreSQL 12: generated columns
 _RIGHTS = f"""
 grant usage on schema sevdeck to {WRITER};
-grant select, insert on sevdeck.events to {WRITER};
+grant select, insert on sevdeck.events, sevdeck.attachments to {WRITER};
 """
 
 

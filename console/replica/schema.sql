@@ -16,7 +16,15 @@ create table if not exists sevdeck.events (
 );
 create index if not exists events_by_incident on sevdeck.events (incident, writer_id);
 
-create or replace function sevdeck.schema_version() returns integer language sql immutable as 'select 1';
+-- What entries name by its hash: playbooks as they were started, attachments, flight recordings.
+create table if not exists sevdeck.attachments (
+    sha256      text        primary key,
+    content     bytea       not null check (octet_length(content) <= 20971520),
+    received_at timestamptz not null default clock_timestamp(),
+    check (sha256 = encode(sha256(content), 'hex'))
+);
+
+create or replace function sevdeck.schema_version() returns integer language sql immutable as 'select 2';
 
 -- An entry goes on from the last one of its writer, or it does not go in. The same entry again is no error.
 create or replace function sevdeck.check_event() returns trigger language plpgsql as $$
@@ -76,9 +84,19 @@ drop trigger if exists events_keep_all on sevdeck.events;
 create trigger events_keep_all before truncate on sevdeck.events
     for each statement execute function sevdeck.refuse();
 
+drop trigger if exists attachments_keep on sevdeck.attachments;
+create trigger attachments_keep before update or delete on sevdeck.attachments
+    for each row execute function sevdeck.refuse();
+drop trigger if exists attachments_keep_all on sevdeck.attachments;
+create trigger attachments_keep_all before truncate on sevdeck.attachments
+    for each statement execute function sevdeck.refuse();
+
 -- Also where session_replication_role says that triggers need not fire.
 alter table sevdeck.events enable always trigger events_check;
 alter table sevdeck.events enable always trigger events_keep;
 alter table sevdeck.events enable always trigger events_keep_all;
 
-revoke all on sevdeck.events from public;
+alter table sevdeck.attachments enable always trigger attachments_keep;
+alter table sevdeck.attachments enable always trigger attachments_keep_all;
+
+revoke all on sevdeck.events, sevdeck.attachments from public;

@@ -14,6 +14,9 @@ import pytest
 
 from console.incident.events import Actor
 from console.incident.store import IncidentStore
+from console.replica.attachments import Attachments
+from console.replica.replica import Replica
+from console.tell.postmortem import FORMATS, render
 from tests.postgres.conftest import Server
 from tests.pty.terminal import Terminal
 
@@ -45,6 +48,40 @@ def note(terminal: Terminal, text: str) -> None:
     terminal.wait_for(rf"● .*|{text}")
 
 
+def _claim_and_hand_over(first: Terminal, second: Terminal) -> None:
+    """The second host takes a step of the checklist that the first began, and then the command."""
+    second.wait_for("SEV-. response")
+    second.send("c")
+    first.wait_for(r" bo +⏱")
+    first.send("c")
+    first.wait_for("bo is on it")
+    first.send("H")
+    first.wait_for("Hand the command to whom")
+    first.send("bo", "enter")
+    first.wait_for("The brief")
+    first.send("enter")
+    second.wait_for("ana hands the command over to you")
+    second.send("H")
+    second.wait_for("I take the command")
+    second.send("up", "enter")
+    first.wait_for("bo accepted the command")
+    for terminal in (first, second):
+        terminal.wait_for("IC bo")
+
+
+async def catch_up(store: IncidentStore, dsn: str) -> None:
+    replica, attachments = Replica(dsn, store), Attachments(dsn, store)
+    task = asyncio.create_task(replica.run())
+    try:
+        assert await replica.drain(15.0) == 0
+        await attachments.exchange()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        replica.close()
+        attachments.close()
+
+
 @pytest.mark.timeout(150)
 def test_two_hosts_one_incident_and_a_server_that_goes_away(postgres: Server, tmp_path: Path) -> None:
     async def make() -> None:
@@ -67,10 +104,13 @@ def test_two_hosts_one_incident_and_a_server_that_goes_away(postgres: Server, tm
         first.send("Seen on both hosts", "enter")
         first.wait_for(r"Declare SEV-\d")
         first.send("D")
-        first.wait_for("DB in step", 30)
+        first.wait_for(r"● (\d+) saved · DB \1 ──", 30)
         second.wait_for("Seen on both hosts", 30)
         second.send("I")
         second.wait_for("── Timeline")
+        for terminal in (first, second):
+            terminal.wait_for("here: ana, bo")
+        _claim_and_hand_over(first, second)
         note(first, "ana looks at the edge")
         second.wait_for("ana looks at the edge")
         note(second, "bo looks at the app")
@@ -85,15 +125,17 @@ def test_two_hosts_one_incident_and_a_server_that_goes_away(postgres: Server, tm
         first.wait_for("bo goes on alone", 30)
         second.wait_for("ana goes on alone", 30)
         for terminal in (first, second):
-            terminal.wait_for("DB in step", 30)
+            terminal.wait_for(r"● (\d+) saved · DB \1 ──", 30)
             terminal.send("q")
             assert terminal.wait_exit() == 0
-    folds = []
-    for env in (ana, bo):
-        store = IncidentStore(Path(env["SEVDECK_DATA_DIR"]), Actor("reader"))
-        (listed,) = store.list()
-        folds.append(store.incident(listed.id))
-    assert folds[0] == folds[1]
+    stores = [IncidentStore(Path(env["SEVDECK_DATA_DIR"]), Actor("reader")) for env in (ana, bo)]
+    asyncio.run(catch_up(stores[0], ana["RECORD"]))  # that the second left came after the first had gone
+    ids = [listed.id for store in stores for listed in store.list()]
+    folds = [store.incident(id) for store, id in zip(stores, ids, strict=True)]
+    assert folds[0] == folds[1] and folds[0].commander == "bo" and not any(one.here for one in folds[0].people)
+    for format in FORMATS:
+        here, there = (render(store.directory(id), format) for store, id in zip(stores, ids, strict=True))
+        assert here == there, format
     texts = [entry.summary for entry in folds[0].timeline if entry.kind == "note"]
     assert sorted(t.split("] ")[-1] for t in texts) == sorted(
         ["ana looks at the edge", "bo looks at the app", "ana goes on alone", "bo goes on alone"]
