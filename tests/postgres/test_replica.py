@@ -366,7 +366,7 @@ async def test_states_have_names(host: Make, postgres: Server, dsn: str, tmp_pat
             "create or replace function sevdeck.schema_version() returns integer language sql as 'select 0'"
         )
     old = host("old")
-    assert "too old (0, needed 1)" in (await old.until(lambda s: s.state == "schema")).reason
+    assert "too old (0, needed 2)" in (await old.until(lambda s: s.state == "schema")).reason
 
 
 def _closed_port() -> int:

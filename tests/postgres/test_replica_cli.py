@@ -41,7 +41,7 @@ def test_init_then_status(settings: Path, capsys: pytest.CaptureFixture[str]) ->
     missing = answer(capsys, "replica", "status", code=1)
     assert missing["state"] == "schema" and "replica init" in missing["reason"]
     made = answer(capsys, "replica", "init")
-    assert made["created"] and made["schema_version"] == 1 and made["role"] == "sevdeck_writer"
+    assert made["created"] and made["schema_version"] == 2 and made["role"] == "sevdeck_writer"
     assert not answer(capsys, "replica", "init")["created"]
     assert answer(capsys, "replica", "status")["state"] == "in step"
     declared = answer(capsys, "incident", "declare", "--title", "x", "--severity", "3", "--no-evidence")
