@@ -143,6 +143,11 @@ class Plan:
         return sum(step.count for step in self.pull)
 
 
+def entries(head: Head) -> int:
+    """How many entries a person counts up to there: the first line of a file only says who writes."""
+    return max(0, head.seq - 1)
+
+
 def founder(incident: str) -> str:
     """The writer that declared the incident, from its key.
 

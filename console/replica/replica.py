@@ -17,7 +17,7 @@ from typing import Any
 from console.config import Config
 from console.errors import RecordError
 from console.incident.store import IncidentStore
-from console.replica.core import MOST, NOTHING, Exchange, Outcome, Stopped, Vector, Vectors
+from console.replica.core import MOST, NOTHING, Exchange, Outcome, Stopped, Vector, Vectors, entries
 from console.replica.files import Files
 from console.replica.postgres import PostgresServer, fault
 from console.replica.words import AWAY, WELL, Fault, Status
@@ -196,7 +196,7 @@ class Replica:
         waiting = behind(self._local, self._remote, stopped)
         forked = {stop.writer for stop in stopped if stop.kind == "fork"}
         missing = sum(
-            max(0, head.seq - self._local.get(key, {}).get(writer, NOTHING).seq)
+            max(0, entries(head) - entries(self._local.get(key, {}).get(writer, NOTHING)))
             for key, vector in self._remote.items()
             for writer, head in vector.items()
             if writer not in forked
@@ -285,7 +285,7 @@ def behind(local: Vectors, remote: Vectors, stopped: tuple[Stopped, ...] = ()) -
     """Entries of this host that the server has not. Of a forked writer that is at least one, whatever the numbers."""
     least = {stop.writer: 1 for stop in stopped if stop.kind == "fork"}
     return sum(
-        max(least.get(writer, 0), head.seq - remote.get(key, {}).get(writer, NOTHING).seq)
+        max(least.get(writer, 0), entries(head) - entries(remote.get(key, {}).get(writer, NOTHING)))
         for key, vector in local.items()
         for writer, head in vector.items()
     )
