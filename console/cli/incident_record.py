@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ def register(action: Any) -> None:
     redact.add_argument("--reason", required=True, help="why; write no secret here")
     pack = action("pack", _pack, "write the whole record into one verified archive")
     pack.add_argument("-o", "--output", metavar="FILE", help="INC-....tar.gz in this folder if not given")
+    archive = action("archive", _archive, "pack incidents that are over and take them away", id=False)
+    archive.add_argument("ids", nargs="*", metavar="ID")
+    archive.add_argument("--closed-for", metavar="DAYS", type=int, help="those that ended longer ago than this")
+    archive.add_argument("--to", metavar="DIR", required=True, help="where the archives go")
+    archive.add_argument("--confirm", metavar="TEXT", help="the words that are asked for")
     action("unpack", _unpack, "make an archive an incident here", "file", id=False)
     action("reindex", _reindex, "make the list of incidents anew from their records", id=False)
 
@@ -123,7 +129,30 @@ def _pack(call: Call) -> int:
 def _unpack(call: Call) -> int:
     from console.incident.pack import unpack
 
-    return _packed(call, unpack(Path(call.args.file), acts.incident_store(call).root), "unpacked to")
+    store = acts.incident_store(call)
+    packed = unpack(Path(call.args.file), store.root)
+    store.unretire(packed.incident)
+    return _packed(call, packed, "unpacked to")
+
+
+def _archive(call: Call) -> int:
+    from console.incident.retention import archive, due
+
+    args, store, place = call.args, acts.incident_store(call), Path(call.args.to)
+    if bool(args.ids) == (args.closed_for is not None):
+        raise UsageError("name incidents, or say --closed-for DAYS", remedy="One of the two")
+    if not place.is_dir():
+        raise UsageError(f"{place} is no folder", remedy="Make it first")
+    ids = args.ids or due(store, time.time() - 86400 * args.closed_for)
+    ids = [store.directory(id).name for id in ids]
+    done: list[Any] = []
+    if ids:
+        words = f"archive {len(ids)}"
+        call.confirm(words, f"{', '.join(ids)}: packed into {place}, verified, then taken away from here", args.confirm)
+        done = [archive(store, id, place) for id in ids]
+    data = {"archived": [{"id": p.incident, "path": str(p.path), "head": p.head, "events": p.events} for p in done]}
+    call.answer(data, "\n".join(f"{p.incident}: {p.path}, head {p.head[:16]}" for p in done) or "Nothing is due.")
+    return 0
 
 
 def _packed(call: Call, packed: Any, what: str) -> int:

@@ -52,6 +52,14 @@ class Documents:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    def mark(self) -> tuple[int, ...] | None:
+        """Differs when anything in the file has changed; None while there is none."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
     def get(self, table: str, key: str) -> dict[str, Any] | None:
         """The document, None when there is none or the file cannot be read."""
         return self.all(table).get(key)

@@ -13,6 +13,7 @@ import json
 import re
 import shutil
 import tarfile
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +22,12 @@ from console import __version__
 from console.errors import RecordError, UsageError
 from console.incident import disk
 from console.incident.chain import writer_of
-from console.incident.shelf import journal_files
+from console.incident.shelf import MIRROR, journal_files
 from console.incident.verify import Verdict, verify
 
 MANIFEST = "manifest.json"
 LIMIT = 4 << 30  # bytes unpacked: no archive may fill the disk of a host in trouble
-_INCIDENT = re.compile(r"INC-\d{4}-\d{4,}")
+_INCIDENT = re.compile(r"INC-\d{4}-\d{4,}(?:-[0-9A-F]{8})?")
 _BLOB = re.compile(r"blobs/[0-9a-f]{64}")
 
 
@@ -44,7 +45,7 @@ class Packed:
 def pack(directory: Path, output: Path) -> Packed:
     """Write the archive; it is whole when this returns. Raises RecordError for a record that is not whole."""
     verdict = _whole(directory)
-    content = {path.name: path.read_bytes() for path in journal_files(directory)}
+    content = {_name(path): path.read_bytes() for path in journal_files(directory)}
     for blob in sorted((directory / "blobs").glob("*")):
         if _BLOB.fullmatch(f"blobs/{blob.name}"):
             content[f"blobs/{blob.name}"] = blob.read_bytes()
@@ -64,12 +65,15 @@ def pack(directory: Path, output: Path) -> Packed:
     return Packed(directory.name, output, verdict.head, len(content), verdict.events)
 
 
+def _name(path: Path) -> str:
+    """What other hosts wrote stays apart; what a spare place kept belongs to the rest."""
+    return f"{MIRROR}/{path.name}" if path.parent.name == MIRROR else path.name
+
+
 def unpack(archive: Path, root: Path) -> Packed:
     """Make the archive an incident below `root`. Raises UsageError when that incident is here already, RecordError
     for an archive that is damaged, not whole, or holds anything but a record."""
-    content = _read(archive)
-    incident, expected = _manifest(content.pop(MANIFEST, b""), archive)
-    _compare(content, expected, archive)
+    incident, content = _content(archive)
     home = root / incident
     if home.exists():
         raise UsageError(
@@ -91,6 +95,26 @@ def unpack(archive: Path, root: Path) -> Packed:
     finally:
         shutil.rmtree(growing, ignore_errors=True)
     return Packed(incident, home, verdict.head, len(content), verdict.events)
+
+
+def unpacked(archive: Path) -> Verdict:
+    """What the archive holds, verified in a folder of its own that is gone when this returns. Raises RecordError."""
+    _, content = _content(archive)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".sevdeck-archive-", dir=archive.parent) as folder:
+            for name, data in content.items():
+                disk.ensure_directory((Path(folder) / name).parent)
+                (Path(folder) / name).write_bytes(data)
+            return _whole(Path(folder))
+    except OSError as error:
+        raise RecordError(f"cannot unpack beside {archive}: {error.strerror}", remedy="Free some space") from None
+
+
+def _content(archive: Path) -> tuple[str, dict[str, bytes]]:
+    content = _read(archive)
+    incident, expected = _manifest(content.pop(MANIFEST, b""), archive)
+    _compare(content, expected, archive)
+    return incident, content
 
 
 def _whole(directory: Path) -> Verdict:
@@ -119,7 +143,8 @@ def _read(archive: Path) -> dict[str, bytes]:
         with tarfile.open(archive, mode="r:gz") as tar:
             for entry in tar:
                 _, _, name = entry.name.partition("/")
-                known = name == MANIFEST or _BLOB.fullmatch(name) or (writer_of(Path(name)) and "/" not in name)
+                journal = writer_of(Path(name)) and "/" not in name.removeprefix(f"{MIRROR}/")
+                known = name == MANIFEST or _BLOB.fullmatch(name) or journal
                 if not entry.isreg() or not known:
                     raise RecordError(f"{archive}: {entry.name!r} does not belong into a record")
                 left -= entry.size

@@ -6,6 +6,7 @@ The journals are the truth; the list's index is a cache that is made again whene
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import re
 import time
@@ -26,6 +27,7 @@ from console.incident.state import fold
 _ID = re.compile(r"INC-(\d{4})-(\d{4,})(?:-[0-9A-F]{8})?")  # the last part: of another host, with a number of ours
 _INDEX = "incidents"
 _SETTINGS = "settings"
+_RETIRED = "archived"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,15 @@ class Listed:
     @property
     def open(self) -> bool:
         return self.status not in FINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """An incident that was taken away: its name everywhere (`INC-.../<writer that declared it>`), its archive, its head."""
+
+    key: str
+    path: str
+    head: str
 
 
 class IncidentStore:
@@ -127,6 +138,21 @@ class IncidentStore:
         self.documents.forget(_INDEX, set(self.documents.all(_INDEX)))
         return len(self.list())
 
+    def retire(self, id: str, retired: Retired) -> None:
+        """Remember that the incident was taken away. Raises RecordError when that cannot be written."""
+        self.documents.put(_RETIRED, {id: dataclasses.asdict(retired)})
+
+    def unretire(self, id: str) -> None:
+        """It is back. Raises RecordError when that cannot be written."""
+        if id in self.retired():
+            self.documents.forget(_RETIRED, {id})
+
+    def retired(self) -> dict[str, Retired]:
+        """Incidents that were taken away, by id. Where that was lost they come back from a replica's server."""
+        fields = [field.name for field in dataclasses.fields(Retired)]
+        found = self.documents.all(_RETIRED)
+        return {id: Retired(*(str(one.get(name, "")) for name in fields)) for id, one in found.items()}
+
     def current(self) -> str | None:
         """The id of the open incident that matters most: not a drill, not yet resolved, worst, newest."""
         candidates = self.list(open_only=True)
@@ -164,7 +190,8 @@ class IncidentStore:
         year = self._year()
         try:
             disk.ensure_directory(self.root)
-            used = [int(m[2]) for d in self.directories() if (m := _ID.fullmatch(d.name)) and m[1] == str(year)]
+            names = [*(directory.name for directory in self.directories()), *self.retired()]
+            used = [int(m[2]) for name in names if (m := _ID.fullmatch(name)) and m[1] == str(year)]
             number = max(used, default=0)
             while True:
                 number += 1

@@ -74,6 +74,10 @@ class Local(Protocol):
         """The last entry of every writer up to which its chain is whole."""
         ...
 
+    def retired(self) -> Collection[str]:
+        """Incidents that were taken away from this host on purpose: they are neither given nor taken."""
+        ...
+
     def lines(self, incident: str, writer: str, after: int, limit: int) -> list[Line]: ...
 
     def append(self, incident: str, writer: str, lines: Sequence[Line]) -> bool:
@@ -226,8 +230,8 @@ class Exchange:
     async def look(self, incidents: Collection[str] | None = None) -> Outcome:
         """Compare only."""
         # The server first: what this host wrote and somebody has pushed meanwhile is then found here too.
-        remote = await self.server.heads(incidents)
-        local, plan = await self.call(lambda: self._compare(remote, incidents))
+        found = await self.server.heads(incidents)
+        local, remote, plan = await self.call(lambda: self._compare(found, incidents))
         for fork in plan.forks:
             self.stopped.setdefault(fork.writer, fork)
         return Outcome(local, remote, plan, 0)
@@ -246,21 +250,23 @@ class Exchange:
             trouble = str(error)
         local, plan = seen.local, seen.plan
         if taken:  # what the server had is known; what it was given, only it can say
-            local, plan = await self.call(lambda: self._compare(seen.remote, incidents))
+            local, _, plan = await self.call(lambda: self._compare(seen.remote, incidents))
             taken = len(self._going(plan.pull))
         return Outcome(local, seen.remote, plan, given + taken, trouble)
 
     def _going(self, steps: Sequence[Step]) -> list[Step]:
         return [step for step in steps if step.writer not in self.stopped]
 
-    def _compare(self, remote: Vectors, incidents: Collection[str] | None) -> tuple[Vectors, Plan]:
+    def _compare(self, found: Vectors, incidents: Collection[str] | None) -> tuple[Vectors, Vectors, Plan]:
+        gone = self.local.retired()
+        remote = {key: vector for key, vector in found.items() if key not in gone}
         local = self.local.heads(incidents)
 
         def hash_at(incident: str, writer: str, seq: int) -> str:
             lines = self.local.lines(incident, writer, seq - 1, 1)
             return lines[0].hash if lines else ""  # unknown: the server compares too
 
-        return local, compare(local, remote, hash_at)
+        return local, remote, compare(local, remote, hash_at)
 
     async def _push(self, step: Step) -> int:
         after, previous, limit, moved = step.after, step.previous, self.limit, 0

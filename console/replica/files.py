@@ -154,6 +154,14 @@ class Files:
         self._store = store
         self._directories: dict[Path, _Directory] = {}
         self._by_key: dict[str, _Directory] = {}
+        self._retired: tuple[object, frozenset[str]] = (object(), frozenset())  # as read at that mark
+
+    def retired(self) -> frozenset[str]:
+        """See `core.Local`."""
+        mark = self._store.documents.mark()
+        if mark != self._retired[0]:
+            self._retired = (mark, frozenset(one.key for one in self._store.retired().values()))
+        return self._retired[1]
 
     def heads(self, incidents: Collection[str] | None = None) -> dict[str, dict[str, Head]]:
         """See `core.Local`. Raises RecordError when the directory of incidents cannot be read."""

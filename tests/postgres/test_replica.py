@@ -17,6 +17,8 @@ from console.errors import RefusedError
 from console.incident.chain import frame
 from console.incident.events import Actor
 from console.incident.journal import Journal
+from console.incident.pack import unpack
+from console.incident.retention import archive
 from console.incident.store import IncidentStore
 from console.incident.verify import verify
 from console.replica.postgres import PostgresServer
@@ -313,6 +315,25 @@ async def test_an_older_state_of_the_server_is_healed_by_whoever_has_the_entries
             assert time.monotonic() - began < LIMIT
         print(f"healed in {time.monotonic() - began:.2f} s")
     assert verify(two.store.directory(journal.incident)).ok
+
+
+async def test_what_was_archived_here_does_not_come_back_and_stays_elsewhere(host: Make, tmp_path: Path) -> None:
+    ana, bo = host("prod-1"), host("prod-2")
+    journal = ana.store.create("checkout is down", 2)
+    for kind in ("resolved", "closed"):
+        journal.append(kind, {})
+    journal.close()
+    ana.replica.kick()
+    await in_step(ana, bo)
+    packed = archive(ana.store, journal.incident, tmp_path)
+    bo.write(bo.store.open(journal.incident), "a late remark")
+    await in_step(bo, ana)
+    assert ana.store.list() == [] and ana.status.missing == 0
+    assert notes(bo.store, journal.incident) == ["a late remark"]
+    ana.store.unretire(unpack(packed.path, ana.store.root).incident)
+    ana.replica.kick()
+    await in_step(ana)
+    assert notes(ana.store, journal.incident) == ["a late remark"]
 
 
 async def test_an_entry_the_server_refuses_stops_its_writer_only(host: Make, postgres: Server, dsn: str) -> None:

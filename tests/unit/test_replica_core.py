@@ -55,6 +55,9 @@ class Memory:
     def __init__(self, chains: Mapping[str, list[Line]] | None = None) -> None:
         self.chains: dict[str, list[Line]] = {writer: list(lines) for writer, lines in (chains or {}).items()}
 
+    def retired(self) -> Collection[str]:
+        return ()
+
     def heads(self, incidents: Collection[str] | None) -> dict[str, dict[str, Head]]:
         vector = {writer: Head(lines[-1].seq, lines[-1].hash) for writer, lines in self.chains.items() if lines}
         return {KEY: vector} if vector else {}
