@@ -17,6 +17,8 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from sys import intern
 from typing import Any
 
 from console.errors import RecordError
@@ -246,25 +248,38 @@ def encode_event(event: Event) -> bytes:
 def decode_event(raw: bytes, digest: str) -> Event:
     """The event of a verified body. Raises ValueError for what is no event. Unknown kinds are kept."""
     try:
-        body = json.loads(raw)
-        by = Actor.from_json(body.get("by"))
+        body = json.loads(raw.decode("utf-8"))  # of bytes it would guess the encoding first
         written = int(body["t"]) / 1000
+        seen = body.get("seen")
         return Event(
             id=str(body["id"]),
-            incident=str(body["inc"]),
-            writer=str(body["w"]),
+            incident=intern(str(body["inc"])),
+            writer=intern(str(body["w"])),
             seq=int(body["s"]),
             written_at=written,
             at=int(body["at"]) / 1000 if "at" in body else written,
             hlc=(int(body["lc"][0]), int(body["lc"][1])),
-            kind=str(body["k"]),
-            actor=by,
+            kind=intern(str(body["k"])),
+            actor=_actor(body.get("by")),
             data=body["d"] if isinstance(body["d"], dict) else {},
             hash=digest,
-            seen={str(w): (int(s), str(h)) for w, (s, h) in body.get("seen", {}).items()} or None,
+            seen={str(w): (int(s), str(h)) for w, (s, h) in seen.items()} or None if seen is not None else None,
         )
     except (KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"not an event: {error}") from None
+
+
+def _actor(by: object) -> Actor:
+    try:
+        return _known_actor(**by) if isinstance(by, dict) else Actor.from_json(by)
+    except TypeError:  # a value that is no key
+        return Actor.from_json(by)
+
+
+@lru_cache(maxsize=256, typed=True)
+def _known_actor(**by: object) -> Actor:
+    """One object for the thousands of entries of one person: in a long record that is much time and memory."""
+    return Actor.from_json(by)
 
 
 def short(digest: str) -> str:

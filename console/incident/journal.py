@@ -7,7 +7,7 @@ All calls block; a screen makes them in a thread.
 
 from __future__ import annotations
 
-import collections
+import bisect
 import os
 import threading
 import time
@@ -26,6 +26,7 @@ from console.incident.writer import DiskFailedError, NotSavedError, Writer
 
 __all__ = ["Journal", "NotSavedError", "Unsaved"]
 
+_MANY = 100  # events that are sorted together rather than put in one by one
 _MAX_SEEN = 16  # heads of others named in one event
 
 
@@ -67,7 +68,10 @@ class Journal:
         self._own_writers: set[str] = set()
         self._own_heads: dict[str, tuple[int, str]] = {}
         self._events: dict[str, Event] = {}
-        self._fresh: collections.deque[Event] = collections.deque()  # not yet given by poll
+        self._arrived: list[Event] = []  # as they came, one of two with the same id perhaps twice
+        self._polled = 0  # how many of them poll has given
+        self._ordered: list[Event] = []  # `_events` in the total order as far as it was asked for
+        self._unordered: list[Event] | None = []  # what came since; None: begin anew
         self._named: dict[str, int] = {}  # writer -> seq of the last head of it that we wrote down
         self._underway: dict[str, Unsaved] = {}  # by id, while an append waits for the disk
 
@@ -142,16 +146,33 @@ class Journal:
         """Verified events that were not given before, of all writers, this one included. Cheap: one stat a file."""
         with self._read_lock:
             self._read_others()
-            fresh: list[Event] = []
-            while self._fresh:
-                fresh.append(self._fresh.popleft())
+            fresh = self._arrived[self._polled :]
+            self._polled += len(fresh)
             return sorted(fresh, key=lambda event: event.order)
+
+    def arrived(self, start: int) -> list[Event]:
+        """Verified events in the order they became known here, from the one of this number on; reads new ones first.
+
+        For readers that keep what they made of the events before. One id may come again: the earlier in the total
+        order counts.
+        """
+        with self._read_lock:
+            self._read_others()
+            return self._arrived[start:]
 
     def events(self) -> list[Event]:
         """Everything known by now in the one total order, each id once. Reads what is new first."""
         with self._read_lock:
             self._read_others()
-            return sorted(self._events.copy().values(), key=lambda event: event.order)
+            with self._keep_lock:
+                late, self._unordered = self._unordered, []
+                known = list(self._events.values()) if late is None else []
+            if late is None or len(late) > _MANY:
+                self._ordered = sorted(known or self._ordered + (late or []), key=lambda event: event.order)
+            else:
+                for event in late:
+                    bisect.insort(self._ordered, event, key=lambda event: event.order)
+            return self._ordered.copy()
 
     def damage(self) -> list[Damage]:
         """Places of other sessions' files that could not be served, unfinished last lines (`torn`) included."""
@@ -236,9 +257,14 @@ class Journal:
             known = self._events.get(event.id)
             if known is not None and known.hash == event.hash:
                 return  # the same entry in another copy of its file
-            if known is None or event.order < known.order:
+            if known is None:
                 self._events[event.id] = event
-            self._fresh.append(event)
+                if self._unordered is not None:
+                    self._unordered.append(event)
+            elif event.order < known.order:
+                self._events[event.id] = event
+                self._unordered = None
+            self._arrived.append(event)
 
     def _heads_to_name(self) -> dict[str, tuple[int, str]]:
         """Heads of other writers that we read since we last named them: later they are our testimony."""

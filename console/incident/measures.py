@@ -18,6 +18,7 @@ _FORMULAS = (
     ("MTTM", "t0", "t4", "mitigated − impact start"),
     ("MTTR", "t0", "t5", "resolved − impact start"),
 )
+_INDECISIVE = ("note", "joined", "left", "step.claimed", "recovery.step", "recovery.observation", "annotate", "pin")
 _MITIGATED = ("mitigated", "monitoring", "resolved", "review", "closed")
 
 
@@ -45,6 +46,13 @@ def moments(events: Sequence[Event], at: Mapping[str, float], ledger: Sequence[C
         if mitigated is not None:
             known["t4"] = mitigated
     return dict(sorted(known.items()))
+
+
+def decisive(event: Event) -> bool:
+    """Whether `moments` may depend on this event. Most notes and facts of a long incident are not."""
+    if event.kind == "fact":
+        return event.data.get("bad") is True or event.data.get("fact") in ("probe.down", "probe.up")
+    return event.kind not in _INDECISIVE
 
 
 def measures(known: Mapping[str, Moment], told: Sequence[float]) -> tuple[Measure, ...]:

@@ -7,7 +7,7 @@ nothing else. What may be asked for next (`rules`) and what is due (`timers`) ar
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from console.incident.checklists import Checklists
 from console.incident.events import ROLES, Event
@@ -23,6 +23,7 @@ from console.incident.records import (
     Entry,
     Handover,
     Incident,
+    Moment,
     SeverityChange,
     StatusChange,
     Update,
@@ -45,7 +46,7 @@ def in_order(events: Iterable[Event]) -> list[Event]:
 def fold(events: Iterable[Event]) -> Incident:
     """The incident that these events make."""
     ordered = redacted(in_order(events))
-    folding = _Folding(ordered)
+    folding = Folding(ordered)
     for event in ordered:
         folding.take(event)
     return folding.incident()
@@ -70,7 +71,9 @@ def plain_entry(event: Event, seq: int = 0) -> Entry:
     )
 
 
-class _Folding:
+class Folding:
+    """What the events taken so far make. `ordered` and what it is amended by must hold all that will be taken."""
+
     def __init__(self, ordered: list[Event]) -> None:
         self._ordered = ordered
         self._amended = _amendments(ordered)
@@ -102,8 +105,15 @@ class _Folding:
             self._solo_since = self._at(event) if self._solo() else None
 
     def incident(self) -> Incident:
-        by_time = sorted(self._ordered, key=self._place)
-        known = moments(by_time, {event.id: self._at(event) for event in by_time}, self._measures.containment())
+        by_time = sorted(self._ordered, key=self.place)
+        return self.made(self.moments(by_time), self._timeline(by_time))
+
+    def moments(self, by_time: Sequence[Event]) -> dict[str, Moment]:
+        """The times of the review; of the events only those that `measures.decisive` names need be given."""
+        return moments(by_time, {event.id: self._at(event) for event in by_time}, self._measures.containment())
+
+    def made(self, known: Mapping[str, Moment], timeline: tuple[Entry, ...]) -> Incident:
+        """The incident with these times and this timeline."""
         return Incident(
             id=self._ordered[0].incident if self._ordered else "",
             title=self._title or "(its declaration is missing)",
@@ -127,8 +137,13 @@ class _Folding:
             metrics=measures(known, [update.at for update in self._updates]),
             last_human_at=self._last_human,
             people=self._attendance.people(),
-            timeline=self._timeline(by_time),
+            timeline=timeline,
         )
+
+    def shared(self) -> dict[int, object]:
+        """What a copy has in common with this one, as `copy.deepcopy` wants to be told."""
+        common = (self._ordered, self._amended, self._declared)
+        return {id(one): one for one in common if one is not None}
 
     # what each kind changes
 
@@ -220,7 +235,7 @@ class _Folding:
         amendment = self._amended.get(event.id)
         return (text(amendment, "text") if amendment else "") or text(event, key)
 
-    def _place(self, event: Event) -> tuple[float, tuple[tuple[int, int], str, int]]:
+    def place(self, event: Event) -> tuple[float, tuple[tuple[int, int], str, int]]:
         at = self._at(event)
         return (at, event.order) if at != event.at else event.place
 
@@ -246,9 +261,9 @@ class _Folding:
 
     def _timeline(self, by_time: list[Event]) -> tuple[Entry, ...]:
         numbers = {event.id: number for number, event in enumerate(self._ordered, 1)}
-        return tuple(self._entry(event, numbers[event.id]) for event in by_time)
+        return tuple(self.entry(event, numbers[event.id]) for event in by_time)
 
-    def _entry(self, event: Event, seq: int) -> Entry:
+    def entry(self, event: Event, seq: int) -> Entry:
         entry = plain_entry(event, seq)
         amendment = self._amended.get(event.id)
         if amendment is not None:
@@ -263,31 +278,31 @@ class _Folding:
         return dataclasses.replace(entry, pinned=pinned, remarks=remarks) if pinned or remarks else entry
 
 
-_HANDLERS: dict[str, Callable[[_Folding, Event, float], None]] = {
-    "declared": _Folding.declared,
-    "severity": _Folding.severity,
-    "status": _Folding.status,
-    "resolved": _Folding.resolved,
-    "closed": _Folding.closed,
-    "reopened": _Folding.reopened,
-    "role": _Folding.role,
-    "handover.offered": _Folding.offered,
-    "handover.accepted": _Folding.answered,
-    "handover.declined": _Folding.answered,
-    "playbook.started": _Folding.checklist,
-    "step": _Folding.checklist,
-    "step.claimed": _Folding.checklist,
-    "note": _Folding.checklist,
-    "pin": _Folding.pin,
-    "annotate": _Folding.annotate,
-    "attach": _Folding.attached,
-    "flight": _Folding.attached,
-    "comms": _Folding.comms,
-    "containment": _Folding.intervention,
-    "recovery.run": _Folding.intervention,
-    "recovery.step": _Folding.intervention,
-    "recovery.validation": _Folding.intervention,
-    "recovery.observation": _Folding.intervention,
+_HANDLERS: dict[str, Callable[[Folding, Event, float], None]] = {
+    "declared": Folding.declared,
+    "severity": Folding.severity,
+    "status": Folding.status,
+    "resolved": Folding.resolved,
+    "closed": Folding.closed,
+    "reopened": Folding.reopened,
+    "role": Folding.role,
+    "handover.offered": Folding.offered,
+    "handover.accepted": Folding.answered,
+    "handover.declined": Folding.answered,
+    "playbook.started": Folding.checklist,
+    "step": Folding.checklist,
+    "step.claimed": Folding.checklist,
+    "note": Folding.checklist,
+    "pin": Folding.pin,
+    "annotate": Folding.annotate,
+    "attach": Folding.attached,
+    "flight": Folding.attached,
+    "comms": Folding.comms,
+    "containment": Folding.intervention,
+    "recovery.run": Folding.intervention,
+    "recovery.step": Folding.intervention,
+    "recovery.validation": Folding.intervention,
+    "recovery.observation": Folding.intervention,
 }
 
 
