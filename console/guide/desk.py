@@ -29,9 +29,10 @@ from console.guide.schema import Playbook
 from console.incident.attach import attach_file
 from console.incident.durability import Heads
 from console.incident.events import Actor, Event, admit, draft, fact_id, new_id, short
+from console.incident.folding import incident_of
 from console.incident.journal import Journal, Unsaved
 from console.incident.records import Entry, Incident, RunState
-from console.incident.state import fold, plain_entry
+from console.incident.state import plain_entry
 from console.incident.store import IncidentStore
 from console.incident.verify import verify
 from console.incident.writer import NotSavedError
@@ -176,9 +177,10 @@ class Desk:
         journal = self._journal
         if journal is None:
             return
-        fresh = await self._reader.call(journal.poll)
-        if fresh or self.incident is None:
-            await self._read(journal)
+        incident, heads = await self._reader.call(lambda: (incident_of(journal), journal.heads()))
+        if journal is self._journal and incident is not self.incident:
+            self.incident, self.heads = incident, heads
+            self._changed()
 
     # -- writing
 
@@ -192,7 +194,7 @@ class Desk:
 
     async def _read(self, journal: Journal) -> Incident:
         """Everything in the record, folded, and on to the screen."""
-        incident, self.heads = await self._reader.call(lambda: (fold(journal.events()), journal.heads()))
+        incident, self.heads = await self._reader.call(lambda: (incident_of(journal), journal.heads()))
         self.incident = incident
         self._changed()
         return incident

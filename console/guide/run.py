@@ -20,10 +20,10 @@ from console.guide.progress import Progress, progress
 from console.guide.requirements import check, check_budget
 from console.guide.schema import Deadline, Playbook, Step, Verify
 from console.incident.events import Event, new_id
+from console.incident.folding import incident_of
 from console.incident.journal import Journal
 from console.incident.levels import LEVELS
 from console.incident.records import Incident, RunState, StepState
-from console.incident.state import fold
 
 
 class PlaybookRun:
@@ -96,7 +96,7 @@ class PlaybookRun:
         return cls(journal, playbook, run.id, language=language, wall=wall)
 
     def incident(self) -> Incident:
-        return fold(self.journal.events())
+        return incident_of(self.journal)
 
     def state(self) -> RunState:
         found = self.incident().run(self.id)
@@ -141,7 +141,7 @@ class PlaybookRun:
         if not what.requires and what.budget is None:
             return
         events = self.journal.events()
-        incident = fold(events)
+        incident = incident_of(self.journal)
         state = incident.run(self.id)
         if state is not None:
             check(self.playbook, what, state, incident)
