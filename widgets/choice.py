@@ -65,8 +65,12 @@ class ChoiceList(LinePane, can_focus=True):
         self.show_selected()
         super().on_resize()
 
-    def keys(self) -> list[str]:
+    def keys(self) -> Sequence[str]:
         return [row.key for row in self.rows if row.key]
+
+    def place_of(self, key: str) -> int | None:
+        """The number of the row with this key; None when there is none."""
+        return next((n for n, row in enumerate(self.rows) if row.key == key), None)
 
     def fallback(self, keys: Sequence[str]) -> str:
         """The row to select when the selected one is gone or there was none."""
@@ -81,7 +85,7 @@ class ChoiceList(LinePane, can_focus=True):
 
     def show_selected(self) -> None:
         """Scroll so that the selection is on the screen."""
-        at = next((n for n, row in enumerate(self.rows) if row.key == self.selected), None)
+        at = self.place_of(self.selected)
         room = self.room()
         self.top = max(0, min(self.top, len(self.rows) - room))  # also after it has become larger
         if at is None:

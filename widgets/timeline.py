@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from textual.reactive import var
 
 from console.incident.durability import MARKS, Standing
 from console.incident.records import Entry
-from widgets.choice import ChoiceList, Row
+from widgets.choice import ChoiceList
 from widgets.format import time_text
 from widgets.lines import Line, Span, between, crop, fit, line, width_of
+from widgets.timeline_rows import TimelineRows, days
 
 FILTERS = ("all", "people", "automatic", "pinned")
 
@@ -50,22 +51,25 @@ def matches(entry: Entry, filter: str, needle: str) -> bool:
         return False
     if filter == "pinned" and not entry.pinned:
         return False
+    if not needle:
+        return True
     text = f"{entry.summary} {entry.actor} {entry.kind} {' '.join(entry.remarks)}".lower()
     return all(word in text for word in needle.lower().split())
 
 
-def timeline_rows(entries: Sequence[Entry], standing: Standing, width: int) -> list[Row]:
-    """Events with a heading for each day, in this host's zone."""
-    rows: list[Row] = []
-    day = ""
-    for entry in entries:
-        zone = time.localtime(entry.at)
-        today = time.strftime("%a %d %b %Y (%Z)", zone)
-        if today != day:
-            day = today
-            rows.append(Row("", line(Span(day, "dim"))))
-        rows.append(Row(entry.id, crop(entry_line(entry, standing.place(entry)), width)))
-    return rows
+class _Chosen(NamedTuple):
+    """What passes the filter, with the days' headings, and what that was found from."""
+
+    of: tuple[Sequence[Entry], Sequence[Entry], str, str]
+    entries: Sequence[Entry]
+    days: Sequence[tuple[int, str]]
+
+    @classmethod
+    def of_all(cls, entries: Sequence[Entry], unsaved: Sequence[Entry], filter: str, needle: str) -> _Chosen:
+        found = (*entries, *unsaved) if unsaved else entries
+        if filter != "all" or needle:
+            found = [entry for entry in found if matches(entry, filter, needle)]
+        return cls((entries, unsaved, filter, needle), found, days(found))
 
 
 class Timeline(ChoiceList):
@@ -76,6 +80,7 @@ class Timeline(ChoiceList):
     needle: var[str] = var("")
     standing: var[Standing] = var(Standing())
     follow: var[bool] = var(True)
+    _chosen: _Chosen | None = None
 
     def watch_entries(self) -> None:
         self.refill()
@@ -97,10 +102,21 @@ class Timeline(ChoiceList):
     def refill(self) -> None:
         if not self.size.width:
             return
-        found = [e for e in (*self.entries, *self.standing.unsaved) if matches(e, self.filter, self.needle)]
-        self.rows = tuple(timeline_rows(found, self.standing, self.size.width))
+        wanted = (self.entries, self.standing.unsaved, self.filter, self.needle)
+        if self._chosen is None or any(a is not b for a, b in zip(wanted, self._chosen.of, strict=True)):
+            self._chosen = _Chosen.of_all(*wanted)
+        standing, width = self.standing, self.size.width
+        self.rows = TimelineRows(
+            self._chosen.entries, self._chosen.days, lambda entry: crop(entry_line(entry, standing.place(entry)), width)
+        )
         if self.follow and (keys := self.keys()):
             self.selected = keys[-1]
+
+    def keys(self) -> Sequence[str]:
+        return self.rows.ids if isinstance(self.rows, TimelineRows) else super().keys()
+
+    def place_of(self, key: str) -> int | None:
+        return self.rows.place_of(key) if isinstance(self.rows, TimelineRows) else super().place_of(key)
 
     def move(self, rows: int) -> None:
         super().move(rows)
