@@ -308,13 +308,14 @@ class Sevdeck(App[int]):
 
     def _standing(self, desk: Desk, incident: str) -> Standing:
         if self._replica is None:
-            return Standing(desk.heads, None, "", desk.unsaved_entries)
+            return Standing(desk.heads, None, "", desk.unsaved_entries, desk.warnings)
         status = self._replica.status
         there = status.vectors.get(incident)
         if there is None and not status.away:
             there = {}  # it answers, and has nothing of this one yet
         trouble = "" if status.well else status.words(time.time(), brief=True)
-        return Standing(desk.heads, there, trouble, desk.unsaved_entries)
+        warnings = (*desk.warnings, *status.collisions)
+        return Standing(desk.heads, there, trouble, desk.unsaved_entries, warnings)
 
     def on_screen_resume(self) -> None:
         self._show()

@@ -139,7 +139,8 @@ class Timeline(ChoiceList):
             left = name
         if width_of(left) + width_of(right) > width:
             right = line(Span(f" {fit(saved, max(1, width - width_of(left) - 6))} ──", "dim"))
-        return [between(left, right, width, "─", tone)]
+        warnings = [crop(line(Span(f"▲ {text}", "warn")), width) for text in self.standing.warnings]
+        return [between(left, right, width, "─", tone), *warnings]
 
     def current(self) -> Entry | None:
         return next((e for e in (*self.standing.unsaved, *self.entries) if e.id == self.selected), None)

@@ -27,7 +27,7 @@ from console.guide.evidence import Evidence, evidence
 from console.guide.run import PlaybookRun
 from console.guide.schema import Playbook
 from console.incident.attach import attach_file
-from console.incident.durability import Heads
+from console.incident.durability import Heads, damage_words
 from console.incident.events import Actor, Event, admit, draft, fact_id, new_id, short
 from console.incident.folding import incident_of
 from console.incident.journal import Journal, Unsaved
@@ -74,6 +74,7 @@ class Desk:
         self._chosen = ""
         self._reader = QueueLane("record reader")
         self._writer = QueueLane("record writer")
+        self._damage = ""  # what of the record cannot be served, in words
         self._retried: dict[
             str, Unsaved
         ] = {}  # entries that a full disk refused, by id: tried again until it takes them
@@ -96,6 +97,11 @@ class Desk:
         entries = "entry" if len(late) == 1 else "entries"
         why = self.trouble.removeprefix("not saved: ") or "the disk is slow"
         return f"{len(late)} {entries} NOT SAVED (^W writes elsewhere): {why}"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What people must know of this record besides, in sentences."""
+        return (self._damage,) if self._damage else ()
 
     @property
     def unsaved_entries(self) -> tuple[Entry, ...]:
@@ -177,9 +183,11 @@ class Desk:
         journal = self._journal
         if journal is None:
             return
-        incident, heads = await self._reader.call(lambda: (incident_of(journal), journal.heads()))
-        if journal is self._journal and incident is not self.incident:
-            self.incident, self.heads = incident, heads
+        incident, heads, damage = await self._reader.call(
+            lambda: (incident_of(journal), journal.heads(), damage_words(journal.damage(), journal.has_copy))
+        )
+        if journal is self._journal and (incident is not self.incident or damage != self._damage):
+            self.incident, self.heads, self._damage = incident, heads, damage
             self._changed()
 
     # -- writing

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from console.incident.chain import Damage
     from console.incident.records import Entry
 
 Heads = Mapping[str, tuple[int, str]]  # writer -> (number of its last entry, hash), as `Journal.heads` gives it
@@ -85,6 +86,7 @@ class Standing:
     there: Heads | None = None  # None: no server, or it has not said anything yet
     server: str = ""  # what is the matter with it, in words; "" while it is well
     unsaved: tuple[Entry, ...] = ()  # what is in memory only, oldest first
+    warnings: tuple[str, ...] = ()  # what else people must know of this record
 
     def place(self, entry: Entry) -> str:
         """A key of MARKS."""
@@ -105,6 +107,19 @@ class Standing:
         if not self.here and not self.unsaved and not self.server:
             return ""
         return line(counts(self.here, self.there, len(self.unsaved)), self.server)
+
+
+def damage_words(damage: Sequence[Damage], has_copy: Callable[[str, int], bool]) -> str:
+    """Places of files that cannot be served, in one sentence; "" for none. An unfinished last line is none."""
+    lost = [place for place in damage if not place.torn]
+    if not lost:
+        return ""
+    copied = all(has_copy(place.writer, place.after_seq + 1) for place in lost)
+    entries = "entry" if len(lost) == 1 else "entries"
+    where = f"{lost[0].writer[:8]}#{lost[0].after_seq + 1}"
+    more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+    what = "read from a copy" if copied else f"not readable: {lost[0].reason}. `sevdeck incident verify` says more"
+    return f"{len(lost)} damaged {entries} on this disk ({where}{more}), {what}"
 
 
 def _entries(heads: Heads) -> dict[str, int]:

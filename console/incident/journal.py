@@ -183,6 +183,12 @@ class Journal:
                 found += [*reader.damage, torn] if torn else reader.damage
             return found
 
+    def has_copy(self, writer: str, seq: int) -> bool:
+        """Whether some file serves this entry, though another one is damaged there."""
+        with self._read_lock:
+            found = [reader.hashes for reader in self._readers.values() if reader.writer == writer]
+        return any(0 < seq <= len(hashes) and hashes[seq - 1] for hashes in found)
+
     def heads(self) -> dict[str, tuple[int, str]]:
         """Last verified entry of every writer: writer -> (seq, hash)."""
         with self._read_lock:

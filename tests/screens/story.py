@@ -152,11 +152,14 @@ def heads(incident: Incident, missing: int = 0) -> dict[str, tuple[int, str]]:
     return found
 
 
+DAMAGE = ("1 damaged entry on this disk (3f2a9c1e#41), read from a copy",)
+
+
 def half_safe(incident: Incident) -> Standing:
     """The server went away three minutes ago, and the disk did not take the last note."""
     data = {"text": "restarting did not help, the pool is full again"}
     lost = plain_entry(draft(incident.id, "note", data, "n1", ANA, NOW - 4, None))
-    return Standing(heads(incident), heads(incident, 3), "DB offline 3m12s - 3 waiting, retry in 2 s", (lost,))
+    return Standing(heads(incident), heads(incident, 3), "DB offline 3m12s - 3 waiting, retry in 2 s", (lost,), DAMAGE)
 
 
 def teller(incident: Incident | None = None) -> Callable[[ConsoleScreen], None]:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.incident.durability import MARKS, Counts, counts, line, place
+from console.incident.chain import Damage
+from console.incident.durability import MARKS, Counts, counts, damage_words, line, place
 
 heads = st.dictionaries(st.sampled_from("abc"), st.tuples(st.integers(1, 9), st.just("")))
 
@@ -39,3 +40,15 @@ def test_lines() -> None:
     assert line(Counts(5, 5, 0, 0, unsaved=2)) == "○ 2 NOT SAVED · ● 5 saved · DB 5"
     away = "DB offline 3m12s (connection refused) - recording here, 41 waiting, retry in 2 s"
     assert line(counts({"a": (5, "")}, {"a": (1, "")}), away) == f"● 4 saved · {away}"
+
+
+def test_damage_is_told_with_its_place_and_whether_a_copy_has_it() -> None:
+    lost = Damage("a.jsonl", "3f2a9c1e" * 4, 40, 0, 9, "its hash does not match")
+    torn = Damage("a.jsonl", "3f2a9c1e" * 4, 41, 9, 3, "3 bytes, never acknowledged", torn=True)
+    assert damage_words([torn], lambda *_: False) == "" == damage_words([], lambda *_: True)
+    assert damage_words([lost, torn], lambda writer, seq: (writer[:4], seq) == ("3f2a", 41)) == (
+        "1 damaged entry on this disk (3f2a9c1e#41), read from a copy"
+    )
+    assert damage_words([lost, lost], lambda *_: False).startswith(
+        "2 damaged entries on this disk (3f2a9c1e#41 and 1 more), not readable: its hash does not match"
+    )
