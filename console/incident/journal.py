@@ -22,7 +22,7 @@ from console.incident.clock import HybridClock
 from console.incident.disk import Disk, RealDisk
 from console.incident.events import Actor, Event, admit, check_kind, draft, new_id, short
 from console.incident.shelf import bring_home, journal_files, make_spare, spare_files, spare_places
-from console.incident.writer import DiskFailedError, NotSavedError, Writer
+from console.incident.writer import DiskFailedError, NotSavedError, Writer, lacking
 
 __all__ = ["Journal", "NotSavedError", "Unsaved"]
 
@@ -51,6 +51,7 @@ class Journal:
         disk: Disk | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        admit({})  # what masks secrets is loaded now: there may be no descriptor left when an entry has to be written
         self.directory = directory
         self.incident = directory.name
         self.actor = actor
@@ -293,8 +294,11 @@ class Journal:
         except FileNotFoundError:
             return
         except OSError as error:
+            what = "the record cannot be read"
+            if (passing := lacking(error, self.directory, what)) is not None:
+                raise passing from None
             if not self._moved:
-                raise RecordError(f"the record cannot be read: {error.strerror}") from None
+                raise RecordError(f"{what}: {error.strerror}") from None
             paths = spare_files(self.directory)
         for path in paths:
             writer = writer_of(path)

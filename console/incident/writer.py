@@ -26,12 +26,22 @@ from console.incident.events import Actor, Event, admit, encode_event, new_id, s
 
 RESERVE = 1 << 20  # bytes kept for a full disk: about 2,700 entries
 _TOP_UP = RESERVE // 2
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_ROOM = "Free some space and try again; entries before this one are safe"
+_LIMIT = "Raise `{}` for this program; entries before this one are safe"
+# What passes when somebody makes room or lifts a limit: the file is sound, the entry waits. The last two can only
+# come from opening something, never from a write or a sync.
+_LACKING = {
+    errno.ENOSPC: ("the disk is full", _ROOM),
+    errno.EDQUOT: ("the disk quota is used up", _ROOM),
+    errno.EFBIG: ("the file may not grow", _LIMIT.format("ulimit -f")),
+    errno.EMFILE: ("too many open files", _LIMIT.format("ulimit -n")),
+    errno.ENFILE: ("too many open files on this host", "Close programs; entries before this one are safe"),
+}
 _FAILED = (errno.EIO, errno.EROFS, errno.ESTALE, errno.ENODEV, errno.ENXIO)
 
 
 class NotSavedError(RecordError):
-    """The disk is full. Nothing is lost but this entry, and `append` with the same id may be tried again."""
+    """The disk is full, or a limit is reached. Nothing is lost but this entry: try `append` with its id again."""
 
 
 class DiskFailedError(RecordError):
@@ -69,9 +79,7 @@ class Writer:
         try:
             self._fd = self._disk.create(self.path, disk.file_mode(self._directory))
         except OSError as error:
-            if error.errno in _FULL:
-                raise _full(self._directory, error) from None
-            raise _cannot_open(self._directory, error) from None
+            raise (lacking(error, self._directory) or _cannot_open(self._directory, error)) from None
 
     def begin(self, actor: Actor, heads: Mapping[str, tuple[int, str]]) -> Event:
         """The first line: who writes here, and what had been read by then."""
@@ -137,8 +145,8 @@ class Writer:
                 self._disk.sync_directory(self._directory)
                 self._entered = True
         except OSError as error:
-            if error.errno in _FULL:
-                raise _full(self._directory, error) from None
+            if (passing := lacking(error, self._directory)) is not None:
+                raise passing from None
             # After a failed sync the kernel may have dropped the pages and call the next one a success.
             self._poison = error.strerror or str(error)
             self._refuse_if_poisoned()
@@ -175,21 +183,18 @@ class Writer:
             )
 
 
-def _full(directory: Path, error: OSError) -> NotSavedError:
-    reason = {errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "the file may not grow"}.get(
-        error.errno or 0, "the disk is full"
-    )
-    return NotSavedError(
-        f"not saved: {reason} ({directory})",
-        remedy="Free some space and try again; entries before this one are safe",
-    )
+def lacking(error: OSError, directory: Path, what: str = "not saved") -> NotSavedError | None:
+    """The error in words if it is one that passes, else None."""
+    if error.errno not in _LACKING:
+        return None
+    reason, remedy = _LACKING[error.errno]
+    return NotSavedError(f"{what}: {reason} ({directory})", remedy=remedy)
 
 
 def _cannot_open(directory: Path, error: OSError) -> RecordError:
     remedy = {
         errno.EACCES: "Check who owns the data directory",
         errno.EROFS: "Use --data-dir with a directory that can be written",
-        errno.ENOSPC: "Free some space",
     }.get(error.errno or 0, "Check the disk, or use --data-dir")
     kind = DiskFailedError if error.errno in _FAILED else RecordError
     return kind(f"cannot record in {directory}: {error.strerror}", remedy=remedy)
