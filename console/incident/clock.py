@@ -10,7 +10,9 @@ import threading
 import time
 from collections.abc import Callable
 
-MAX_AHEAD_MS = 5 * 60 * 1000  # NTP-less hosts drift by minutes; more is a clock that is simply wrong
+# Hosts without NTP drift by minutes, and one hour is a summer time that was missed; more is a clock that is simply
+# wrong. A reply from a host that is behind by more than this stands before what it answers.
+MAX_AHEAD_MS = 2 * 60 * 60 * 1000
 
 
 class HybridClock:

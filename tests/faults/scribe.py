@@ -21,14 +21,21 @@ from pathlib import Path
 from typing import Any
 
 from console.errors import RecordError
-from console.incident import shelf
+from console.incident import clock, shelf
 from console.incident.disk import RealDisk
 from console.incident.events import Actor, new_id
 from console.incident.journal import Journal
 from console.incident.verify import verify
 
 ROOT = Path(__file__).parents[2]
-WEAKNESSES = ("killed by a limit", "believes short writes", "unsynced", "one lock for all", "no spare place")
+WEAKNESSES = (
+    "killed by a limit",
+    "believes short writes",
+    "unsynced",
+    "one lock for all",
+    "no spare place",
+    "adopts any clock",
+)
 _PATIENCE = 30.0  # seconds; a machine that runs other tests too may take long to start Python
 
 
@@ -172,6 +179,8 @@ def main() -> int:
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     if weakness == "no spare place":
         shelf.spare_places.__code__ = (lambda directory: ()).__code__
+    if weakness == "adopts any clock":
+        clock.MAX_AHEAD_MS = 1 << 62
     disk = _Disk(weakness)
     journal = Journal(directory, Actor(login, host=f"host-{login}", via="cli"), disk=disk)
     _say({"pid": os.getpid()})
