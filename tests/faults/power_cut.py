@@ -59,9 +59,9 @@ def cut(fs: str, cuts: int, *, sync: bool = True, seed: int = 1) -> Outcome:
     checked = lost = damaged = refused = 0
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        with mounted(_image(place / "outer.img", "900M", "xfs"), place / "outer") as outer:
+        with mounted(image(place / "outer.img", "900M", "xfs"), place / "outer") as outer:
             for number in range(cuts):
-                live = _image(outer / "live.img", SIZES[fs], fs)
+                live = image(outer / "live.img", SIZES[fs], fs)
                 with mounted(live, place / "inner") as inner:
                     acknowledged = _write_until_cut(inner, live, outer / "clone.img", chance, sync)
                 live.unlink()
@@ -110,7 +110,7 @@ def _read(directory: Path) -> tuple[set[bytes], bool]:
     return found, verify(directory).ok
 
 
-def _image(path: Path, size: str, fs: str) -> Path:
+def image(path: Path, size: str, fs: str) -> Path:
     subprocess.run(["truncate", "-s", size, str(path)], check=True)
     subprocess.run([f"mkfs.{fs}", "-q", str(path)], check=True, stdout=subprocess.DEVNULL)
     return path

@@ -56,7 +56,7 @@ class Scribe:
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
