@@ -11,9 +11,12 @@ import errno
 import fcntl
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+_GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602  # FS_IOC_GETFLAGS and FS_IOC_SETFLAGS of linux/fs.h, 64 bit
+_NOCOW = 0x00800000  # FS_NOCOW_FL
 _KEEP_SIZE = 0x01  # FALLOC_FL_KEEP_SIZE of linux/falloc.h: posix_fallocate would change the size readers see
 
 
@@ -42,6 +45,9 @@ class RealDisk:
         os.fchmod(fd, mode)  # the umask has no say in who shares a record
         with contextlib.suppress(OSError):  # no locks on this file system: the lock is only a sign of life
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with contextlib.suppress(OSError):  # only btrfs knows it, which would write elsewhere than what is reserved
+            flags = int.from_bytes(fcntl.ioctl(fd, _GET_FLAGS, bytes(8)), sys.byteorder)
+            fcntl.ioctl(fd, _SET_FLAGS, (flags | _NOCOW).to_bytes(8, sys.byteorder))
         return fd
 
     def write(self, fd: int, data: bytes, offset: int) -> int:

@@ -25,7 +25,7 @@ from console.incident.disk import Disk
 from console.incident.events import Actor, Event, admit, encode_event, new_id, short
 
 RESERVE = 1 << 20  # bytes kept for a full disk: about 2,700 entries
-_TOP_UP = RESERVE // 2
+_STEP = 64 << 10  # bytes, about 160 entries, after which it is topped up: a disk may fill up at any of them
 _ROOM = "Free some space and try again; entries before this one are safe"
 _LIMIT = "Raise `{}` for this program; entries before this one are safe"
 # What passes when somebody makes room or lifts a limit: the file is sound, the entry waits. The last two can only
@@ -61,7 +61,7 @@ class Writer:
         self.pending: Event | None = None
         self._line = b""  # bytes of `pending`: once tried, an entry may only ever be these bytes
         self._offset = 0
-        self._reserved = 0
+        self._ask_at = 0  # end of file from which on the reserve is asked for again
         self._poison = ""
         self._fd = -1
         self._entered = False  # the file's name in the directory is durable too
@@ -146,6 +146,7 @@ class Writer:
                 self._entered = True
         except OSError as error:
             if (passing := lacking(error, self._directory)) is not None:
+                self._ask_at = 0
                 raise passing from None
             # After a failed sync the kernel may have dropped the pages and call the next one a success.
             self._poison = error.strerror or str(error)
@@ -170,10 +171,11 @@ class Writer:
             self._disk.close(fd, self._offset)
 
     def _top_up(self, size: int) -> None:
-        if self._reserved - (self._offset + size) < _TOP_UP:
+        """Have a reserve beyond this many bytes more. A full disk is not asked each time: btrfs takes 1 to 6 ms to say no."""
+        if self._offset + size > self._ask_at:
+            self._ask_at = self._offset + _STEP
             with contextlib.suppress(OSError):  # a comfort; the write itself will say what is wrong
-                if self._disk.reserve(self._fd, self._offset, RESERVE):
-                    self._reserved = self._offset + RESERVE
+                self._disk.reserve(self._fd, self._offset, RESERVE)
 
     def _refuse_if_poisoned(self) -> None:
         if self._poison:
