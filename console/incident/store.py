@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from console.errors import RecordError, UsageError
-from console.incident import disk
+from console.incident.disk import Disk, RealDisk, ensure_directory, make_directory
 from console.incident.documents import Documents
 from console.incident.events import Actor, new_id
 from console.incident.journal import Journal
@@ -58,9 +58,17 @@ class Retired:
 class IncidentStore:
     """The incidents of one data directory. Safe to use from several processes at once; all calls block."""
 
-    def __init__(self, data_dir: Path, actor: Actor, *, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        actor: Actor,
+        *,
+        disk: Disk | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self.data_dir = data_dir
         self.actor = actor
+        self.disk = disk or RealDisk()
         self.root = data_dir / "incidents"
         self.documents = Documents(data_dir / "meta.json")
         self._wall = wall
@@ -85,7 +93,7 @@ class IncidentStore:
             raise UsageError("an incident needs a title", remedy="Say in a few words what users see")
         if severity not in (1, 2, 3, 4):
             raise UsageError(f"{severity!r} is no severity", remedy="Use 1, 2, 3 or 4")
-        journal = Journal(self._claim(), self.actor, wall=self._wall)
+        journal = Journal(self._claim(), self.actor, disk=self.disk, wall=self._wall)
         data: dict[str, Any] = {"title": title.strip(), "severity": severity, "drill": drill, **more}
         if commander:
             data["commander"] = commander
@@ -96,7 +104,7 @@ class IncidentStore:
 
     def open(self, id: str) -> Journal:
         """The journal of an incident by its id (any case, or just its number of this year). Raises UsageError."""
-        return Journal(self.directory(id), self.actor, wall=self._wall)
+        return Journal(self.directory(id), self.actor, disk=self.disk, wall=self._wall)
 
     def directory(self, id: str) -> Path:
         """Where the incident lives. Raises UsageError when there is none of that name."""
@@ -189,7 +197,7 @@ class IncidentStore:
     def _claim(self) -> Path:
         year = self._year()
         try:
-            disk.ensure_directory(self.root)
+            ensure_directory(self.root)
             names = [*(directory.name for directory in self.directories()), *self.retired()]
             used = [int(m[2]) for name in names if (m := _ID.fullmatch(name)) and m[1] == str(year)]
             number = max(used, default=0)
@@ -197,8 +205,8 @@ class IncidentStore:
                 number += 1
                 path = self.root / f"INC-{year}-{number:04d}"
                 with contextlib.suppress(FileExistsError):
-                    disk.make_directory(path)
-                    disk.RealDisk().sync_directory(self.root)
+                    make_directory(path)
+                    self.disk.sync_directory(self.root)
                     return path
         except OSError as error:
             raise RecordError(

@@ -199,7 +199,7 @@ class Files:
         place = one.path / MIRROR
         if not place.is_dir():
             disk.ensure_directory(place)
-            disk.RealDisk().sync_directory(one.path)
+            self._store.disk.sync_directory(one.path)
         mirror = one.mirror(writer)
         with _writing(mirror.path) as fd:
             if fd < 0:
@@ -210,19 +210,24 @@ class Files:
                 best = one.best()[writer]
                 while mirror.head.seq < best.head.seq:
                     before = mirror.head.seq
-                    _write(fd, best.raw(before, best.head.seq), mirror.end)
+                    self._write(fd, best.raw(before, best.head.seq), mirror.end)
                     mirror.poll()
                     if mirror.head.seq == before:
                         raise OSError(errno.EIO, f"{best.path.name} changes while it is read")
             fresh = [line for line in lines if line.seq > mirror.head.seq]
             content = b"".join(b'{"h":"%b","e":%b}\n' % (line.hash.encode("ascii"), line.body) for line in fresh)
-            _write(fd, content, mirror.end)
-            os.fdatasync(fd)
+            self._write(fd, content, mirror.end)
+            self._store.disk.sync(fd)
             if mirror.head.seq == 0:
-                disk.RealDisk().sync_directory(place)
+                self._store.disk.sync_directory(place)
             mirror.poll()
         self._poll(one.path)
         return True
+
+    def _write(self, fd: int, content: bytes, offset: int) -> None:
+        while content:
+            written = self._store.disk.write(fd, content, offset)
+            content, offset = content[written:], offset + written
 
     def _poll(self, path: Path) -> _Directory:
         one = self._directories.setdefault(path, _Directory(path))
@@ -251,7 +256,7 @@ class Files:
                 if not begun:  # somebody's incident, or somebody is about to declare one
                     continue
             else:
-                disk.RealDisk().sync_directory(self._store.root)
+                self._store.disk.sync_directory(self._store.root)
             one = self._directories[path] = _Directory(path)
             return one
         raise OSError(errno.EEXIST, f"{path.name} is in the way")
@@ -290,10 +295,3 @@ def _cut(mirror: ChainFile, fd: int) -> None:
                 disk.write_atomically(aside, tail)
                 break
     os.ftruncate(fd, mirror.end)
-
-
-def _write(fd: int, content: bytes, offset: int) -> None:
-    view = memoryview(content)
-    while view:
-        written = os.pwrite(fd, view, offset)
-        view, offset = view[written:], offset + written
