@@ -25,7 +25,6 @@ def put(directory: Path, content: bytes) -> str:
         if place.exists() and place.stat().st_size == len(content):
             return name
         disk.ensure_directory(place.parent)
-        disk.RealDisk().sync_directory(directory)
         disk.write_atomically(place, content)
     except OSError as error:
         raise RecordError(f"cannot store {len(content)} bytes: {error.strerror}", remedy="Free some space") from None

@@ -105,14 +105,16 @@ def make_directory(path: Path) -> None:
     path.chmod(mode)
 
 
-def ensure_directory(path: Path) -> None:
-    """Like `make_directory` for a path whose parents may be missing; content with one that exists."""
+def ensure_directory(path: Path, disk: Disk | None = None) -> None:
+    """Like `make_directory` for a path whose parents may be missing, durable; content with one that exists."""
     if path.is_dir():
         return
     if path.parent != path and not path.parent.is_dir():
-        ensure_directory(path.parent)
+        ensure_directory(path.parent, disk)
     with contextlib.suppress(FileExistsError):
         make_directory(path)
+    with contextlib.suppress(PermissionError):  # a parent that may be entered and not be listed
+        (disk or RealDisk()).sync_directory(path.parent)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -197,7 +197,7 @@ class IncidentStore:
     def _claim(self) -> Path:
         year = self._year()
         try:
-            ensure_directory(self.root)
+            ensure_directory(self.root, self.disk)
             names = [*(directory.name for directory in self.directories()), *self.retired()]
             used = [int(m[2]) for name in names if (m := _ID.fullmatch(name)) and m[1] == str(year)]
             number = max(used, default=0)

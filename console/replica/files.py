@@ -198,8 +198,7 @@ class Files:
             return False
         place = one.path / MIRROR
         if not place.is_dir():
-            disk.ensure_directory(place)
-            self._store.disk.sync_directory(one.path)
+            disk.ensure_directory(place, self._store.disk)
         mirror = one.mirror(writer)
         with _writing(mirror.path) as fd:
             if fd < 0:
@@ -246,7 +245,7 @@ class Files:
         match = _KEY.fullmatch(incident)
         if match is None or writer != founder(incident) or len(lines) < 2:
             return None
-        disk.ensure_directory(self._store.root)
+        disk.ensure_directory(self._store.root, self._store.disk)
         for name in (match[1], f"{match[1]}-{writer[:8].upper()}"):
             path = self._store.root / name
             try:

@@ -18,6 +18,7 @@ from console.incident import disk
 from console.incident.documents import Documents
 from console.incident.events import Actor
 from console.incident.store import IncidentStore
+from tests.faults.crash_disk import CrashDisk
 
 ANA = Actor("ana", host="prod-1", via="cli")
 NEW_YEAR = 1_798_761_600.0  # 2027-01-01 UTC
@@ -139,6 +140,15 @@ def test_a_stopped_process_that_holds_the_lock_holds_up_nobody(store: IncidentSt
             store.save_setting("filter", "errors")
     store.save_setting("filter", {"level": "error"})
     assert store.setting("filter") == {"level": "error"} and store.setting("never saved") is None
+
+
+def test_the_first_incident_of_a_host_survives_a_power_cut(tmp_path: Path) -> None:
+    """Also the directories above it were new: a name that its parent has not on disk takes everything with it."""
+    disk = CrashDisk(tmp_path)
+    store = IncidentStore(tmp_path / "state" / "sevdeck", ANA, disk=disk)
+    id = store.create("Checkout returns 502", 1).incident
+    disk.lose_power(lambda most: 0)
+    assert store.incident(id).title == "Checkout returns 502"
 
 
 def test_documents_can_be_forgotten(store: IncidentStore) -> None:
