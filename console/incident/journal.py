@@ -21,7 +21,7 @@ from console.incident.chain import ChainReader, Damage, writer_of
 from console.incident.clock import HybridClock
 from console.incident.disk import Disk, RealDisk
 from console.incident.events import Actor, Event, admit, check_kind, draft, new_id, short
-from console.incident.shelf import bring_home, journal_files, make_spare, spare_files, spare_places
+from console.incident.shelf import MIRROR, bring_home, journal_files, make_spare, spare_files, spare_places
 from console.incident.writer import DiskFailedError, NotSavedError, Writer, lacking
 
 __all__ = ["Journal", "NotSavedError", "Unsaved"]
@@ -74,6 +74,7 @@ class Journal:
         self._ordered: list[Event] = []  # `_events` in the total order as far as it was asked for
         self._unordered: list[Event] | None = []  # what came since; None: begin anew
         self._named: dict[str, int] = {}  # writer -> seq of the last head of it that we wrote down
+        self._entered: set[Path] = set()  # others' files whose names in their directories are durable
         self._underway: dict[str, Unsaved] = {}  # by id, while an append waits for the disk
 
     def append(
@@ -111,7 +112,7 @@ class Journal:
         finished = self._acknowledge(writer, writer.finish_pending())
         if finished is not None and finished.id == id:
             return finished
-        seen = self._heads_to_name()
+        seen = self._heads_to_name(_MAX_SEEN)
         event = writer.append(kind, admitted, id, at, actor, seen)
         self._named.update({w: seq for w, (seq, _) in seen.items()})
         self._acknowledge(writer, event)
@@ -239,7 +240,9 @@ class Journal:
         if writer is None:
             if not self.directory.is_dir() and not self._moved:
                 raise RecordError(f"there is no record in {self.directory}")
-            heads = self.heads()  # reads everything, so that the clock stands after all that can be read
+            self.heads()  # reads everything, so that the clock stands after all that can be read
+            self._named = {}
+            heads = self._own_heads | self._heads_to_name(None)
             if not self._moved:
                 bring_home(self.directory)
             writer = Writer(self._places[0], self.incident, self._disk, self.clock, self._wall)
@@ -273,20 +276,44 @@ class Journal:
                 self._unordered = None
             self._arrived.append(event)
 
-    def _heads_to_name(self) -> dict[str, tuple[int, str]]:
-        """Heads of other writers that we read since we last named them: later they are our testimony."""
+    def _heads_to_name(self, most: int | None) -> dict[str, tuple[int, str]]:
+        """Heads of other writers that we read since we last named them: later they are our testimony.
+
+        Their writers may have died before they synced them: what a power cut could take is not testified.
+        """
         with self._read_lock:
-            heads = self._others_heads().items()
-        changed = {w: (seq, short(head)) for w, (seq, head) in heads if seq > self._named.get(w, 0)}
-        return dict(sorted(changed.items())[:_MAX_SEEN])
+            furthest = sorted(self._furthest().items())
+            found = [(w, r.path, (r.seq, short(r.head))) for w, r in furthest if r.seq > self._named.get(w, 0)]
+        return {writer: head for writer, path, head in found[:most] if self._made_sure(path)}
+
+    def _made_sure(self, path: Path) -> bool:
+        """What was read of somebody else's file is on disk, and its name too."""
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self._disk.sync(fd)
+            finally:
+                os.close(fd)
+            if path not in self._entered:
+                self._disk.sync_directory(path.parent)
+                if path.parent.name == MIRROR:
+                    self._disk.sync_directory(self.directory)
+                self._entered.add(path)
+        except OSError:
+            return False
+        return True
 
     def _others_heads(self) -> dict[str, tuple[int, str]]:
-        """The last verified entry of each other writer, in whichever copy of its file goes furthest."""
-        heads: dict[str, tuple[int, str]] = {}
+        """The last verified entry of each other writer."""
+        return {writer: (reader.seq, reader.head) for writer, reader in self._furthest().items()}
+
+    def _furthest(self) -> dict[str, ChainReader]:
+        """Of each other writer whichever copy of its file goes furthest."""
+        found: dict[str, ChainReader] = {}
         for reader in self._readers.values():
-            if reader.seq > heads.get(reader.writer, (0, ""))[0]:
-                heads[reader.writer] = (reader.seq, reader.head)
-        return heads
+            if reader.seq > (found[reader.writer].seq if reader.writer in found else 0):
+                found[reader.writer] = reader
+        return found
 
     def _read_others(self) -> None:
         try:

@@ -21,6 +21,7 @@ from console.incident.clock import MAX_AHEAD_MS, HybridClock
 from console.incident.events import Actor, Event, fact_id, new_id
 from console.incident.journal import Journal, NotSavedError
 from console.incident.verify import verify
+from tests.faults.crash_disk import CrashDisk, DiedError
 from tests.unit.faulty_disk import FaultyDisk, failing
 
 ANA = Actor("ana", host="prod-1", uid=1000, via="console")
@@ -285,6 +286,33 @@ def test_a_writer_names_the_heads_it_has_read(directory: Path) -> None:
     verdict = verify(directory)
     assert not verdict.ok and verdict.first_bad is not None
     assert verdict.first_bad.writer == last.writer and "is missing" in verdict.first_bad.reason
+
+
+def test_what_a_power_cut_could_take_is_not_testified(directory: Path) -> None:
+    """A console died between write and sync; another one read the line, and then the power goes."""
+    power = CrashDisk(directory.parent)
+    power.sync_directory(directory.parent)
+    dying, other = Journal(directory, ANA, disk=power), Journal(directory, BOB, disk=power)
+    dying.append("note", {"text": "safe"})
+    power.dies_after = 2  # the write is done, the sync is not
+    with pytest.raises(DiedError):
+        dying.append("note", {"text": "never acknowledged"})
+    assert texts(other.poll()) == ["safe", "never acknowledged"]
+    other.append("note", {"text": "goes on"})
+    power.lose_power(lambda most: 0)
+    assert verify(directory).ok, "an entry that nobody promised is called missing"
+
+
+def test_heads_on_a_disk_that_does_not_sync_them_are_not_testified(directory: Path) -> None:
+    disk = FaultyDisk()
+    other, journal = Journal(directory, BOB), Journal(directory, ANA, disk=disk)
+    journal.append("note", {"text": "one"})
+    other.append("note", {"text": "two"})
+    journal.poll()
+    answers = iter([failing(errno.EIO)])
+    disk.on_sync = lambda: (next(answers, lambda: None)(), None)[1]  # the first sync is of the other's file
+    assert journal.append("note", {"text": "three"}).seen is None
+    assert journal.append("note", {"text": "four"}).seen is not None, "the next one names it"
 
 
 def test_a_rewritten_file_contradicts_its_witness(directory: Path, tmp_path: Path) -> None:
