@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,15 +76,18 @@ class ChainReader:
 
     def poll(self) -> list[Event]:
         """Events that were added since the last call. Raises OSError when the file cannot be read."""
+        return list(self.fresh())
+
+    def fresh(self) -> Iterator[Event]:
+        """The same one by one, for those who need not keep them."""
         size = self.path.stat().st_size
         if size == self._size:
-            return []
+            return
         if size < self._offset:
             if self._size >= self._offset:
                 self.damage.append(self._damage(self._offset - size, "the file has become shorter"))
             self._size = size
-            return []
-        events: list[Event] = []
+            return
         with self.path.open("rb") as file:
             file.seek(self._offset)
             pending = b""
@@ -93,12 +97,11 @@ class ChainReader:
                 pending = lines.pop()
                 for line in lines:
                     event = self._line(line)
-                    if event is not None:
-                        events.append(event)
                     self._offset += len(line) + 1
+                    if event is not None:
+                        yield event
         self._tail = pending
         self._size = self._offset + len(pending)
-        return events
 
     def torn(self) -> Damage | None:
         """The unfinished last line, if there is one now. Of a living writer it may be finished in a moment."""

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import datetime
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from console.incident.disk import Disk, RealDisk, ensure_directory, make_directo
 from console.incident.documents import Documents
 from console.incident.events import Actor, new_id
 from console.incident.journal import Journal
+from console.incident.outline import Outline
 from console.incident.records import FINAL, Incident
 from console.incident.shelf import journal_files
 from console.incident.state import fold
@@ -72,6 +74,8 @@ class IncidentStore:
         self.root = data_dir / "incidents"
         self.documents = Documents(data_dir / "meta.json")
         self._wall = wall
+        self._outlining = threading.Lock()
+        self._outlines: dict[Path, Outline] = {}
 
     def create(
         self,
@@ -129,8 +133,8 @@ class IncidentStore:
             cached = known.get(directory.name, {})
             entry = _from_cache(directory.name, cached) if cached.get("mark") == mark else None
             if entry is None:
-                incident = fold(Journal(directory, self.actor).events())
-                if incident.declared_at is None and not incident.timeline:
+                incident = self._outline(directory)
+                if incident is None:
                     continue  # a number that was claimed and never used
                 entry = _listed(directory.name, incident)
                 changed[directory.name] = {"mark": mark, **_to_cache(entry)}
@@ -140,6 +144,15 @@ class IncidentStore:
                 self.documents.put(_INDEX, changed)
         listed.sort(key=lambda entry: (entry.declared_at or 0.0, entry.id), reverse=True)
         return [entry for entry in listed if entry.open or not open_only]
+
+    def _outline(self, directory: Path) -> Incident | None:
+        """A long incident that grows is asked about each second: what was read of it is kept while it is open."""
+        with self._outlining:
+            outline = self._outlines.pop(directory, None) or Outline(directory)
+            incident = outline.read()
+            if incident is None or incident.open:
+                self._outlines[directory] = outline
+        return incident
 
     def reindex(self) -> int:
         """Make the list's index anew from the journals; how many incidents. Raises RecordError."""

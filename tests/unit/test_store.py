@@ -180,3 +180,17 @@ def test_a_shared_directory_is_made_once_and_used_by_its_group(tmp_path: Path) -
         assert path.stat().st_gid == found.st_gid and path.stat().st_mode & 0o060 == 0o060
     with pytest.raises(UsageError, match="no group 'nobody-has-this'"):
         places.make_shared("nobody-has-this", place)
+
+
+def test_the_list_follows_an_incident_that_grows(tmp_path: Path) -> None:
+    store = IncidentStore(tmp_path, Actor("ana", via="console"))
+    journal = store.create("the shop is slow", 3)
+    for number in range(3):
+        journal.append("note", {"text": f"note {number}"})
+        assert [(one.title, one.severity, one.status) for one in store.list()] == [("the shop is slow", 3, "declared")]
+    declared = journal.events()[0].id
+    journal.append("severity", {"severity": 1, "reason": "all users"})
+    journal.append("amend", {"event": declared, "text": "the shop is down", "reason": "worse"})
+    journal.append("status", {"status": "mitigated"})
+    now, told = store.incident(journal.incident), store.list()[0]
+    assert (told.title, told.severity, told.status) == (now.title, 1, "mitigated") and told.declared_at is not None
