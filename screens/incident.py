@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,7 +27,7 @@ from widgets.checklist import NO_CHECKLIST, NO_INCIDENT, Checklist
 from widgets.format import bytes_text
 from widgets.lines import Line, Span, line
 from widgets.pane import wrap
-from widgets.timeline import Timeline
+from widgets.timeline import FILTERS, Timeline
 
 
 def edit(path: Path) -> None:
@@ -62,6 +63,7 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
         self.query_one(Checklist).focus()
         self.watch_incident(self.incident)
         self._join()
+        self._recall_filter()
 
     @work(group="join", exclusive=True)
     async def _join(self) -> None:
@@ -89,6 +91,25 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
 
     def do_timeline_filter(self) -> None:
         self.query_one(Timeline).next_filter()
+        self._keep_filter()
+
+    @property
+    def _filter_name(self) -> str:
+        return f"timeline filter of {self.seat.actor.name}"
+
+    @work(group="filter")
+    async def _recall_filter(self) -> None:
+        """The filter that this person left with."""
+        kept = await self.seat.engine.call(self.seat.desk.store.setting, self._filter_name)
+        if kept in FILTERS:
+            self.query_one(Timeline).filter = kept
+
+    @work(group="filter")
+    async def _keep_filter(self) -> None:
+        """Not what was searched for: words of this incident would hide the next one."""
+        kept = self.query_one(Timeline).filter
+        with suppress(SevdeckError):  # a comfort
+            await self.seat.engine.call(self.seat.desk.store.save_setting, self._filter_name, kept)
 
     @work(group="ask", exclusive=True)
     async def do_timeline_search(self) -> None:
@@ -162,8 +183,8 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
             return
         path = await self._export(chosen)
         if path:
-            size = bytes_text(path.stat().st_size)
-            self.notify(f"Written: {path} ({size})", timeout=10, markup=False)
+            size, head = bytes_text(path.stat().st_size), await self.seat.desk.head()
+            self.notify(f"Written: {path} ({size}). Head of the record: {head}", timeout=10, markup=False)
 
     async def _export(self, format: str) -> Path | None:
         from console.tell.postmortem import export

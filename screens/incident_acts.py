@@ -136,7 +136,9 @@ class IncidentActs(ConsoleScreen):
             Ask("The brief", "edit it; it is recorded", brief(incident, time.time()))
         )
         if text is not None:
-            await self.write("handover.offered", {"to": to, "brief": text})
+            head = await self.seat.desk.head()
+            if await self.write("handover.offered", {"to": to, "brief": text, "head": head}):
+                self.notify(f"Offered to {to}. Head of the record: {head}", timeout=10, markup=False)
 
     @work(group="ask", exclusive=True)
     async def do_incident_update(self) -> None:
@@ -195,9 +197,10 @@ class IncidentActs(ConsoleScreen):
             return
         match chosen:
             case "resolved" | "closed":
-                if await self.write(chosen, {"text": reason, "head": await self.seat.desk.head()}):
-                    words = f"`sevdeck incident verify {incident.id}` prints the record's head: keep it with your notes"
-                    self.notify(f"{incident.id} {chosen}. {words}", timeout=10, markup=False)
+                head = await self.seat.desk.head()
+                if await self.write(chosen, {"text": reason, "head": head}):
+                    words = f"Head of the record: {head}. Keep it with your notes"
+                    self.notify(f"{incident.id} {chosen}. {words}", timeout=15, markup=False)
             case "reopened":
                 await self.write("reopened", {"reason": reason})
             case _:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -32,9 +33,10 @@ from console.incident.events import Actor, Event, admit, draft, fact_id, new_id,
 from console.incident.folding import incident_of
 from console.incident.journal import Journal, Unsaved
 from console.incident.records import Entry, Incident, RunState
+from console.incident.skew import skew
 from console.incident.state import plain_entry
 from console.incident.store import IncidentStore
-from console.incident.verify import verify
+from console.incident.verify import combined_head
 from console.incident.writer import NotSavedError
 from console.watch.lane import QueueLane
 from console.watch.readings import Readings
@@ -46,6 +48,7 @@ _log = logging.getLogger(__name__)
 
 POLL = 0.2  # seconds between looks at the record; others' entries appear within it
 _LOOK_FOR_NEW = 1.0  # seconds between looks for another incident
+_CLOCKS_EVERY = 10.0  # seconds between looks at what the record says of clocks
 _LATE = 1.0  # seconds after which an entry that waits for the disk is called not saved
 _RETRY = 1.0  # seconds between tries to save what could not be saved
 _FLIGHT_EVERY = 1200.0  # seconds; the recorder holds 30 minutes, so no reading falls between two
@@ -74,6 +77,8 @@ class Desk:
         self._chosen = ""
         self._reader = QueueLane("record reader")
         self._writer = QueueLane("record writer")
+        self._clocks: tuple[str, ...] = ()  # hosts whose clocks disagree, in words
+        self._clocks_at = -math.inf  # monotonic; when the record was looked through for that
         self._damage = ""  # what of the record cannot be served, in words
         self._retried: dict[
             str, Unsaved
@@ -101,7 +106,7 @@ class Desk:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What people must know of this record besides, in sentences."""
-        return (self._damage,) if self._damage else ()
+        return (*([self._damage] if self._damage else []), *self._clocks)
 
     @property
     def unsaved_entries(self) -> tuple[Entry, ...]:
@@ -178,6 +183,7 @@ class Desk:
         self._journal = await self._reader.call(self.store.open, id)
         self._flight_at = None
         self.incident = None
+        self._clocks, self._clocks_at = (), -math.inf
 
     async def _poll(self) -> None:
         journal = self._journal
@@ -186,9 +192,13 @@ class Desk:
         incident, heads, damage = await self._reader.call(
             lambda: (incident_of(journal), journal.heads(), damage_words(journal.damage(), journal.has_copy))
         )
-        if journal is self._journal and (incident is not self.incident or damage != self._damage):
-            self.incident, self.heads, self._damage = incident, heads, damage
-            self._changed()
+        if journal is not self._journal or (incident is self.incident and damage == self._damage):
+            return
+        self.incident, self.heads, self._damage = incident, heads, damage
+        self._changed()
+        if time.monotonic() - self._clocks_at > _CLOCKS_EVERY:
+            self._clocks_at = time.monotonic()
+            self._clocks = await self._reader.call(lambda: skew(journal.events()))
 
     # -- writing
 
@@ -247,13 +257,15 @@ class Desk:
         await self.append("joined", {})
 
     async def leave(self, deadline: float = 1.0) -> None:
-        """Say that this person leaves what they joined, and close those files. A full disk hears nothing."""
+        """Say that this person leaves what they joined, and close the files. A full disk hears nothing."""
         joined, self._joined = self._joined, []
+        mine = [*joined, *([self._journal] if self._journal is not None and self._journal not in joined else [])]
 
         def say() -> None:
-            for journal in joined:
-                with suppress(RecordError):
-                    journal.append("left", {})
+            for journal in mine:
+                if journal in joined:
+                    with suppress(RecordError):
+                        journal.append("left", {})
                 journal.close()
 
         with suppress(TimeoutError):
@@ -278,7 +290,7 @@ class Desk:
 
     async def head(self) -> str:
         """The head of the record: 16 digits to keep elsewhere, a witness against later changes."""
-        return short(await self.act(lambda journal: verify(journal.directory).head))
+        return short(await self.act(lambda journal: combined_head(journal.heads())))
 
     # -- checklists
 

@@ -20,9 +20,10 @@ from screens.declare import Declare
 from screens.dialogs import Choose, Confirm, Read
 from screens.findings import finding_lines
 from screens.help import help_lines
+from screens.incident import IncidentScreen
 from screens.steps import step_lines
 from tests.screens import story
-from tests.screens.stage import SIZES, on_stage, shows, text
+from tests.screens.stage import SIZES, on_stage, shows, text, until
 from tests.unit.readings_made import NOW
 from widgets.bars import finding_line
 from widgets.business_pane import metric_line, probe_line
@@ -48,6 +49,17 @@ async def test_a_choice_shows_its_question_and_every_option_whichever_is_chosen(
         await shows(pilot, "I decline")
         shown = "\n".join(text(pilot))
         assert "word0 " in shown and "word39" in shown and "I take the command" in shown
+
+
+async def test_the_timeline_opens_with_the_filter_it_was_left_with(tmp_path: Path) -> None:
+    seat, incident = story.seat(tmp_path), story.written(tmp_path / "INC-2026-0007")
+    async with on_stage(IncidentScreen(seat), SIZES[1], story.teller(incident)) as pilot:
+        await shows(pilot, "Timeline all")
+        await pilot.press("tab", "f", "f")
+        await shows(pilot, "Timeline automatic")
+        await until(pilot, lambda: seat.desk.store.setting("timeline filter of ana") == "automatic")
+    async with on_stage(IncidentScreen(seat), SIZES[1], story.teller(incident)) as pilot:
+        await shows(pilot, "Timeline automatic")
 
 
 # -- findings
