@@ -132,13 +132,12 @@ class Timeline(ChoiceList):
         name = line(Span("── ", tone), Span("Timeline ", "focus" if self.has_focus else "strong"))
         left = (*name, Span(shown, "dim"))
         saved = self.standing.line
-        right = (
-            line(Span(f" {saved} ──", "bad" if self.standing.unsaved else "dim")) if saved else line(Span("──", tone))
-        )
+        loud = "bad" if self.standing.unsaved else "dim"
+        right = line(Span(f" {saved} ──", loud)) if saved else line(Span("──", tone))
         if width_of(left) + width_of(right) > width:  # where the entries are safe matters more than their order
             left = name
         if width_of(left) + width_of(right) > width:
-            right = line(Span(f" {fit(saved, max(1, width - width_of(left) - 6))} ──", "dim"))
+            right = line(Span(f" {fit(saved, max(1, width - width_of(left) - 6))} ──", loud))
         warnings = [crop(line(Span(f"▲ {text}", "warn")), width) for text in self.standing.warnings]
         return [between(left, right, width, "─", tone), *warnings]
 
