@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,9 +80,7 @@ class Desk:
         self._clocks: tuple[str, ...] = ()  # hosts whose clocks disagree, in words
         self._clocks_at = -math.inf  # monotonic; when the record was looked through for that
         self._damage = ""  # what of the record cannot be served, in words
-        self._retried: dict[
-            str, Unsaved
-        ] = {}  # entries that a full disk refused, by id: tried again until it takes them
+        self._waiting: dict[str, Unsaved] = {}  # by id: refused by a full disk, or behind something that hangs
         self._readings = Readings()
         self._facts = FactStream(config)
         self._recent: deque[Fact] = deque(maxlen=500)
@@ -98,7 +96,8 @@ class Desk:
         """What is not on disk yet, in words; "" when everything is."""
         late = self._late()
         if not late:
-            return ""
+            stuck = self._writer.stuck_for or 0.0
+            return f"the disk is slow: what you do now waits for it, since {stuck:.0f} s" if stuck > _LATE else ""
         entries = "entry" if len(late) == 1 else "entries"
         why = self.trouble.removeprefix("not saved: ") or "the disk is slow"
         return f"{len(late)} {entries} NOT SAVED (^W writes elsewhere): {why}"
@@ -115,7 +114,7 @@ class Desk:
 
     def _late(self) -> list[Unsaved]:
         """What a disk that is well would have taken by now."""
-        waiting = dict(self._retried)
+        waiting = dict(self._waiting)
         if self._journal is not None:
             waiting |= {one.event.id: one for one in self._journal.unsaved() if one.event.id not in waiting}
         late = [one for one in waiting.values() if self._clock() - one.since > _LATE]
@@ -134,6 +133,8 @@ class Desk:
         # Not in the writer's thread: that one may be waiting for the disk.
         why = self.trouble.removeprefix("not saved: ").split(" (")[0] or "the disk does not answer"
         moved = await asyncio.to_thread(journal.go_elsewhere, why)
+        if not moved and self._writer.stuck_for is not None:
+            return "the disk holds on to what is being written: it is saved when the disk answers"
         return "" if moved else "there is no other place that can be written to"
 
     # -- following
@@ -220,11 +221,29 @@ class Desk:
     async def append(
         self, kind: str, data: Mapping[str, Any], *, id: str = "", at: float | None = None, actor: Actor | None = None
     ) -> Event:
-        """Write one event; it is durable when this returns. Raises RecordError for what can never be saved."""
+        """Write one event; it is durable when this returns. Raises RecordError for what can never be saved.
+
+        Who is cancelled while the disk holds it up stops waiting; the entry goes on to be saved.
+        """
         journal = self._journal
         if journal is None:
             raise RecordError("no incident is open", remedy="Declare one first (D)")
-        entry, began = id or new_id(), self._clock()
+        written = self._later(self._append(journal, kind, data, id or new_id(), at, actor))
+        event: Event = await asyncio.shield(written)
+        return event
+
+    async def _append(
+        self, journal: Journal, kind: str, data: Mapping[str, Any], entry: str, at: float | None, actor: Actor | None
+    ) -> Event:
+        began = self._clock()
+
+        def wait() -> None:
+            drafted = draft(journal.incident, kind, admit(data), entry, actor or journal.actor, began, at)
+            self._waiting[entry] = Unsaved(began, drafted)
+            self._changed()
+
+        # Not only the disk may hold it up: it waits for its turn behind whatever hangs there.
+        late = asyncio.get_running_loop().call_later(_LATE, wait)
         try:
             while True:
                 try:
@@ -233,17 +252,12 @@ class Desk:
                     )
                     break
                 except NotSavedError as error:
-                    self._retried.setdefault(
-                        entry,
-                        Unsaved(
-                            began, draft(journal.incident, kind, admit(data), entry, actor or journal.actor, began, at)
-                        ),
-                    )
                     self.trouble = error.message
-                    self._changed()
+                    wait()
                     await asyncio.sleep(_RETRY)
         finally:
-            self._retried.pop(entry, None)
+            late.cancel()
+            self._waiting.pop(entry, None)
         self.trouble = ""
         await self._poll()
         return event
@@ -425,10 +439,11 @@ class Desk:
         data = {"sha256": sha256, "size": len(content), **span}
         await self.append("flight", data, id=id, actor=self._automatic)
 
-    def _later(self, work: Any) -> None:
+    def _later(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def drain(self, deadline: float = 1.5) -> None:
         """Give what is on its way to disk a moment to get there."""
