@@ -246,16 +246,16 @@ class Files:
         if match is None or writer != founder(incident) or len(lines) < 2:
             return None
         disk.ensure_directory(self._store.root, self._store.disk)
-        for name in (match[1], f"{match[1]}-{writer[:8].upper()}"):
+        beside = f"{match[1]}-{writer[:8].upper()}"  # a name that only a replica gives
+        for name in (match[1], beside):
             path = self._store.root / name
             try:
                 disk.make_directory(path)
             except FileExistsError:
-                begun = (path / MIRROR).is_dir() and not journal_files(path)
+                begun = (name == beside or (path / MIRROR).is_dir()) and not journal_files(path)
                 if not begun:  # somebody's incident, or somebody is about to declare one
                     continue
-            else:
-                self._store.disk.sync_directory(self._store.root)
+            self._store.disk.sync_directory(self._store.root)  # also of one that died before it did
             one = self._directories[path] = _Directory(path)
             return one
         raise OSError(errno.EEXIST, f"{path.name} is in the way")

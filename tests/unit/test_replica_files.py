@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from console.incident import disk
 from console.incident.events import Actor
 from console.incident.store import IncidentStore
 from console.incident.verify import verify
@@ -124,6 +125,13 @@ def test_a_number_that_is_taken_is_not_mixed_with_what_lies_there(two: Two) -> N
     }
     assert two.near.create("a third", 3).incident == own.incident[:-1] + "2"
     assert two.near.open(beside.lower()).incident == beside
+
+
+def test_a_replica_that_dies_while_it_makes_the_directory_makes_it_the_next_time(two: Two) -> None:
+    beside = two.near.root / f"{two.journal.incident}-{two.writer[:8].upper()}"
+    for left in (two.near.root / two.journal.incident, beside):
+        disk.ensure_directory(left)  # it died twice, each time before anything was in it
+    assert two.take(1, 10) and two.files.names()[two.key] == beside.name
 
 
 def test_a_number_that_is_being_declared_is_not_taken(two: Two) -> None:
