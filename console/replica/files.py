@@ -143,7 +143,7 @@ class _Directory:
         return found
 
     def mirror(self, writer: str) -> ChainFile:
-        path = self.path / MIRROR / f"{writer}.jsonl"
+        path = _mirror(self.path, writer)
         return self._files.setdefault(path, ChainFile(path, writer))
 
 
@@ -252,13 +252,19 @@ class Files:
             try:
                 disk.make_directory(path)
             except FileExistsError:
-                begun = (name == beside or (path / MIRROR).is_dir()) and not journal_files(path)
-                if not begun:  # somebody's incident, or somebody is about to declare one
+                ours = name == beside or (path / MIRROR).is_dir()
+                if not ours or set(journal_files(path)) - {
+                    _mirror(path, writer)
+                }:  # somebody's incident, or somebody is about to declare one
                     continue
             self._store.disk.sync_directory(self._store.root)  # also of one that died before it did
             one = self._directories[path] = _Directory(path)
             return one
         raise OSError(errno.EEXIST, f"{path.name} is in the way")
+
+
+def _mirror(directory: Path, writer: str) -> Path:
+    return directory / MIRROR / f"{writer}.jsonl"
 
 
 @contextlib.contextmanager

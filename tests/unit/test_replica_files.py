@@ -134,6 +134,14 @@ def test_a_replica_that_dies_while_it_makes_the_directory_makes_it_the_next_time
     assert two.take(1, 10) and two.files.names()[two.key] == beside.name
 
 
+@pytest.mark.parametrize("size", [0, 100, 500])
+def test_an_incident_whose_first_entries_found_no_room_is_taken_the_next_time(two: Two, size: int) -> None:
+    two.mirror.parent.mkdir(parents=True)
+    two.mirror.write_bytes(next(two.journal.directory.glob("*.jsonl")).read_bytes()[:size])
+    assert two.take(1, 10) and two.whole()
+    assert two.files.names() == {two.key: two.journal.incident}
+
+
 def test_a_number_that_is_being_declared_is_not_taken(two: Two) -> None:
     two.near._claim()  # made, and nothing in it yet
     two.take(1, 10)
