@@ -31,8 +31,9 @@ from hypothesis.stateful import (
 )
 
 from tests.faults.crash_disk import Draw
+from tests.faults.guards import GUARDS, nothing
 from tests.faults.host_twin import HostTwin
-from tests.faults.promises import Promises
+from tests.faults.promises import BrokenError, Promises
 from tests.faults.server_twin import Connection, ServerTwin
 
 LONGER = int(os.environ.get("SEVDECK_TEST_STEPS", "1"))
@@ -61,7 +62,7 @@ class ThreeHosts(RuleBasedStateMachine):
     """A copy of one of them may become the fourth."""
 
     checks_forks = True
-    ignores: Callable[[str, Path], bool] = staticmethod(lambda call, path: False)
+    ignores: Callable[[str, Path], bool] = staticmethod(nothing)
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,16 +98,19 @@ class ThreeHosts(RuleBasedStateMachine):
 
     # -- people
 
-    @initialize(known=st.booleans())
-    def declare(self, known: bool) -> None:
+    @initialize(known=st.sampled_from([0, 2, 3, 3]))
+    def declare(self, known: int) -> None:
         self.hosts[0].declare()
-        for host in self.hosts if known else []:
+        for host in self.hosts[:known]:
             self.rounds(host)
 
-    @rule(number=hosts, console=st.integers(0, 2), kind=st.integers(0, len(ENTRIES) - 1), count=st.integers(1, 3))
-    def append(self, number: int, console: int, kind: int, count: int) -> None:
-        for _ in range(count):
-            self.write(self.host(number), console, kind)
+    @rule(number=hosts, console=st.integers(0, 2), kind=st.integers(0, len(ENTRIES) - 1), reads=st.booleans())
+    def append(self, number: int, console: int, kind: int, reads: bool) -> None:
+        """`reads`: what others wrote has come just before, so that the entry names it."""
+        host = self.host(number)
+        if reads:
+            self.rounds(host)
+        self.write(host, console, kind)
 
     @rule(number=hosts)
     def open_another_console(self, number: int) -> None:
@@ -135,13 +139,20 @@ class ThreeHosts(RuleBasedStateMachine):
         if host.dies_within(calls, lambda: self.rounds(host)) and power:
             host.lose_power(draw_by(chance))
 
-    @rule(number=hosts, call=st.sampled_from(["write", "sync"]))
-    def fill_the_disk(self, number: int, call: str) -> None:
+    @rule(number=hosts, call=st.sampled_from(["", "write", "sync"]))
+    def fill_or_free_the_disk(self, number: int, call: str) -> None:
         self.host(number).disk.full_at = call
 
-    @rule(number=hosts)
-    def free_the_disk(self, number: int) -> None:
-        self.host(number).disk.full_at = ""
+    @rule(number=hosts, call=st.sampled_from(["write", "sync"]), seen=st.booleans())
+    def have_no_room_for_a_moment(self, number: int, call: str, seen: bool) -> None:
+        """`seen`: somebody reads meanwhile what could not be synced."""
+        host = self.host(number)
+        host.disk.full_at = call
+        self.write(host, 0, 0)
+        if seen:
+            self.rounds(host)
+        host.disk.full_at = ""
+        self.write(host, 0, 1)
 
     @precondition(lambda self: len(self.hosts) == 3)
     @rule(number=st.integers(0, 2), running=st.booleans())
@@ -218,6 +229,8 @@ class ThreeHosts(RuleBasedStateMachine):
             for host in self.hosts:
                 self.rounds(host)
         self.promises_are_kept()
+        for host in self.hosts:
+            self.promises.check_host(host.store.root, complete=True)
         must, forked = self.promises.must, self.promises.forked
         there = {w: head for vector in self.server.heads().values() for w, head in vector.items()}
         for host in self.hosts:
@@ -254,3 +267,16 @@ def limits(examples: int, steps: int = 30, *, phases: tuple[Phase, ...] = (Phase
 @pytest.mark.timeout(600)
 def test_nothing_promised_is_ever_broken() -> None:
     run_state_machine_as_test(ThreeHosts, settings=limits(40 * LONGER, phases=(Phase.generate, Phase.shrink)))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", GUARDS)
+def test_without_a_guard_it_is_found(name: str) -> None:
+    guard = GUARDS[name]
+
+    class Unguarded(ThreeHosts):
+        checks_forks = guard.checks_forks
+        ignores = staticmethod(guard.ignores)
+
+    with guard.patch(), pytest.raises(BrokenError, match=f"^({guard.breaks}):"):
+        run_state_machine_as_test(Unguarded, settings=limits(1000))
