@@ -74,6 +74,22 @@ class ChainReader:
         self._candidates: tuple[str, ...] = (START,)  # what the next line may be chained to
         self._tail = b""
 
+    @classmethod
+    def of_tail(cls, path: Path, size: int) -> ChainReader:
+        """A reader of the last `size` bytes alone: it believes the hash of the first whole line in them."""
+        reader = cls(path, writer_of(path) or "")
+        with path.open("rb") as file:
+            start = path.stat().st_size - size
+            if start > 0:
+                file.seek(start)
+                file.readline()
+                first = file.readline()
+                stated = _STATED.match(first)
+                reader._offset = file.tell()
+                reader.head = stated[1].decode("ascii") if stated else START
+                reader._candidates = (reader.head, "")  # entries are missing before it
+        return reader
+
     def poll(self) -> list[Event]:
         """Events that were added since the last call. Raises OSError when the file cannot be read."""
         return list(self.fresh())

@@ -243,6 +243,7 @@ class Incident:
     last_human_at: float | None = None
     people: tuple[Person, ...] = ()
     timeline: tuple[Entry, ...] = ()
+    loading: bool = False  # only its newest entries, while the whole record is read and verified; never to act upon
 
     @property
     def open(self) -> bool:

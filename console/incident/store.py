@@ -22,6 +22,7 @@ from console.incident.documents import Documents
 from console.incident.events import Actor, new_id
 from console.incident.journal import Journal
 from console.incident.outline import Outline
+from console.incident.preview import is_long, preview
 from console.incident.records import FINAL, Incident
 from console.incident.shelf import journal_files
 from console.incident.state import fold
@@ -122,6 +123,20 @@ class IncidentStore:
     def incident(self, id: str) -> Incident:
         """The incident as it is now."""
         return fold(self.open(id).events())
+
+    def preview(self, id: str) -> Incident | None:
+        """The newest entries of a long record, quickly; None of one that is read as quickly. Raises RecordError."""
+        directory = self.directory(id)
+        try:
+            if not is_long(directory):
+                return None
+            told = next((one for one in self.list() if one.id == directory.name), None)
+            if told is None:
+                return None
+            known = Incident(told.id, told.title, told.severity, told.status, told.drill, told.declared_at, "")
+            return preview(directory, known)
+        except OSError as error:
+            raise RecordError(f"the record cannot be read: {error.strerror}") from None
 
     def list(self, *, open_only: bool = False) -> list[Listed]:
         """Every incident, the newest first. Only those whose files changed are read."""
