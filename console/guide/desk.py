@@ -68,6 +68,7 @@ class Desk:
         self.store = store
         self.recorder = FlightRecorder(clock=clock)
         self.incident: Incident | None = None
+        self.preview: Incident | None = None  # to be shown while a long record is read; never to act upon
         self.heads: Heads = {}  # the last entry of every writer, as it lies on this host
         self.trouble = ""  # why the record cannot be read or written, in words
         self._config = config
@@ -185,6 +186,9 @@ class Desk:
         self._flight_at = None
         self.incident = None
         self._clocks, self._clocks_at = (), -math.inf
+        self.preview = await self._reader.call(self.store.preview, id)
+        if self.preview is not None:
+            self._changed()
 
     async def _poll(self) -> None:
         journal = self._journal
@@ -195,7 +199,7 @@ class Desk:
         )
         if journal is not self._journal or (incident is self.incident and damage == self._damage):
             return
-        self.incident, self.heads, self._damage = incident, heads, damage
+        self.incident, self.heads, self._damage, self.preview = incident, heads, damage, None
         self._changed()
         if time.monotonic() - self._clocks_at > _CLOCKS_EVERY:
             self._clocks_at = time.monotonic()
@@ -214,7 +218,7 @@ class Desk:
     async def _read(self, journal: Journal) -> Incident:
         """Everything in the record, folded, and on to the screen."""
         incident, self.heads = await self._reader.call(lambda: (incident_of(journal), journal.heads()))
-        self.incident = incident
+        self.incident, self.preview = incident, None
         self._changed()
         return incident
 
