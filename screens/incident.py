@@ -23,7 +23,7 @@ from screens.dialogs import Ask, Choose, Read
 from screens.incident_acts import IncidentActs
 from screens.seat import Seat
 from screens.steps import StepActs
-from widgets.checklist import NO_CHECKLIST, NO_INCIDENT, Checklist
+from widgets.checklist import LOADING, NO_CHECKLIST, NO_INCIDENT, Checklist
 from widgets.format import bytes_text
 from widgets.lines import Line, Span, line
 from widgets.pane import wrap
@@ -77,7 +77,7 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
             return
         checklist = self.query_one(Checklist)
         checklist.runs = incident.runs if incident else ()
-        checklist.empty = NO_CHECKLIST if incident else NO_INCIDENT
+        checklist.empty = (LOADING if incident.loading else NO_CHECKLIST) if incident else NO_INCIDENT
         checklist.people = [person for person in incident.people if person.here] if incident else ()
         self.query_one(Timeline).entries = incident.timeline if incident else ()
 

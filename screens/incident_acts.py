@@ -66,6 +66,9 @@ class IncidentActs(ConsoleScreen):
         """The incident, or None after telling how to get one."""
         if self.incident is None:
             self.notify("No incident is open: D declares one.", markup=False)
+        elif self.incident.loading:
+            self.notify("The record is still being verified: in a moment.", markup=False)
+            return None
         return self.incident
 
     @work(group="ask", exclusive=True)

@@ -85,6 +85,9 @@ class StepActs(ConsoleScreen):
         if self.incident is None:
             self.notify("A checklist belongs to an incident: D declares one.", markup=False)
             return
+        if self.incident.loading:
+            self.notify("The record is still being verified: in a moment.", markup=False)
+            return
         catalog = await self.seat.engine.call(load_catalog, self.seat.data_dir)
         running = {run.playbook for run in self.incident.runs}
         options = [

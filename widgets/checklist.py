@@ -63,6 +63,7 @@ def checklist_rows(runs: Sequence[RunState], now: float, width: int) -> list[Row
 
 SILENT = 600.0  # seconds without an entry
 NO_CHECKLIST = ("No checklist yet: ", "b", " starts one.")
+LOADING = ("The record is being verified; its newest entries are there already.", "", "")
 NO_INCIDENT = ("No incident is open: ", "D", " declares one.")
 
 

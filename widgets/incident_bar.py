@@ -27,6 +27,12 @@ def incident_line(incident: Incident | None, now: float, unsaved: str, standing:
             line(Span("sevdeck ", "dim")),
             width,
         )
+    if incident.loading:  # what is due and who commands is not known yet
+        return between(
+            line(Span(f" SEV-{incident.severity}", _TONE[incident.severity]), f"  {incident.id}  {incident.title}"),
+            line(Span(f"{unsaved} ", "bad") if unsaved else Span("verifying the record … ", "warn")),
+            width,
+        )
     from console.incident.timers import next_update, overdue
 
     tone = _TONE[incident.severity]
