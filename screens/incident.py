@@ -61,7 +61,7 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
 
     def on_mount(self) -> None:
         self.query_one(Checklist).focus()
-        self.watch_incident(self.incident)
+        self._fill(self.incident)
         self._join()
         self._recall_filter()
 
@@ -73,8 +73,10 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
             self.notify(str(error), severity="error", markup=False)
 
     def watch_incident(self, incident: Incident | None) -> None:
-        if not self.is_mounted:
-            return
+        if self.is_mounted:
+            self._fill(incident)
+
+    def _fill(self, incident: Incident | None) -> None:
         checklist = self.query_one(Checklist)
         checklist.runs = incident.runs if incident else ()
         checklist.empty = (LOADING if incident.loading else NO_CHECKLIST) if incident else NO_INCIDENT

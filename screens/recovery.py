@@ -286,14 +286,17 @@ class Recovery(ConsoleScreen):
 
     def on_mount(self) -> None:
         self.query_one("#levels").focus()
-        self.watch_incident(self.incident)
+        self._fill(self.incident)
         self.do_recovery_refresh()
         self.do_recovery_attach(newest_only=True)
         self.set_interval(_LOOK_OUT, self._look_out)
 
     def watch_incident(self, incident: Incident | None) -> None:
         if self.is_mounted:
-            self.query_one(Levels).elsewhere = runs_elsewhere(incident, self.seat.actor.host)
+            self._fill(incident)
+
+    def _fill(self, incident: Incident | None) -> None:
+        self.query_one(Levels).elsewhere = runs_elsewhere(incident, self.seat.actor.host)
 
     # -- looking
 
