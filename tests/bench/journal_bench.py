@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from console.guide.desk import POLL
 from console.incident.events import Actor
@@ -108,24 +108,32 @@ def _flat(what: str, taken: list[list[float]]) -> Row:
 # -- many writers
 
 
+class _Load(NamedTuple):
+    taken: list[float]  # milliseconds of each write
+    cpu: float  # seconds of all of them
+
+
 def _load_rows(folder: Path, seconds: float) -> list[Row]:
-    bare: list[tuple[int, list[float]]] = []
-    ours: list[tuple[int, list[float]]] = []
+    bare: list[_Load] = []
+    ours: list[_Load] = []
     lost = 0
     for turn in range(2):
         bare.append(_load("bare", _made(folder / f"bare-{turn}"), seconds))
         directory = _made(folder / f"INC-2026-9{turn}")
         ours.append(_load("journal", directory, seconds))
         verdict = verify(directory)
-        lost += max(0, ours[-1][0] + _WRITERS - (verdict.events - _WRITERS))  # each wrote one more to begin with
-        lost += len(verdict.damage)
-    rates = [sum(count for count, _ in found) / (seconds * len(found)) for found in (ours, bare)]
-    times = [[one for _, taken in found for one in taken] for found in (ours, bare)]
+        acknowledged = len(ours[-1].taken) + 2 * _WRITERS  # each wrote one more to begin with, and its first line
+        lost += max(0, acknowledged - verdict.events) + len(verdict.damage)
+    times = [[one for load in found for one in load.taken] for found in (ours, bare)]
+    rates = [len(taken) / (2 * seconds) for taken in times]
+    cpu = [
+        1000 * sum(load.cpu for load in found) / len(taken) for found, taken in zip((ours, bare), times, strict=True)
+    ]
     return [
         Row(
             f"{_WRITERS} processes write to one incident: events a second in all",
-            f"{rates[0]:,.0f}/s, {lost} lost",
-            f"{_WRITERS} bare writers {rates[1]:,.0f}/s",
+            f"{rates[0]:,.0f}/s, {lost} lost, {cpu[0]:.2f} ms of cpu each",
+            f"{_WRITERS} bare writers {rates[1]:,.0f}/s, {cpu[1]:.2f} ms",
             f"{rates[0] / rates[1]:.2f} x",
             "5,000/s, 0 lost",
         ),
@@ -144,19 +152,16 @@ def _made(directory: Path) -> Path:
     return directory
 
 
-def _load(how: str, directory: Path, seconds: float, writers: int = _WRITERS) -> tuple[int, list[float]]:
-    """Writes in all, and the milliseconds of each."""
+def _load(how: str, directory: Path, seconds: float, writers: int = _WRITERS) -> _Load:
     started = [_start(how, directory, seconds) for _ in range(writers)]
     for writer in started:
         assert writer.stdout is not None and writer.stdout.readline() == "ready\n"
-    answers = []
     for writer in started:
         assert writer.stdin is not None
         writer.stdin.write("go\n")
         writer.stdin.flush()
-    for writer in started:
-        answers += json.loads(writer.communicate(timeout=seconds + 60)[0])
-    return len(answers), answers
+    answers = [json.loads(writer.communicate(timeout=seconds + 60)[0]) for writer in started]
+    return _Load([one for answer in answers for one in answer["taken"]], sum(answer["cpu"] for answer in answers))
 
 
 def _start(how: str, directory: Path, seconds: float) -> subprocess.Popen[str]:
@@ -181,7 +186,7 @@ def _seen(folder: Path, seconds: float) -> list[Row]:
     while time.monotonic() < end:
         time.sleep(POLL)
         taken += [1000 * (time.time() - event.data["sent"]) for event in journal.poll()]
-    own = json.loads(writer.communicate(timeout=60)[0])
+    own = json.loads(writer.communicate(timeout=60)[0])["taken"]
     return [
         Row(
             f"written by one process, seen by another that looks each {POLL * 1000:.0f} ms: p50 / p99",
