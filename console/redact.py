@@ -47,25 +47,25 @@ class Redactor:
 
     def data(self, data: Any) -> Any:
         """A copy of JSON-like data with secrets masked, also by the names of keys. Tuples become lists."""
-        return self._data(data, named=False)
-
-    def _data(self, data: Any, *, named: bool) -> Any:
-        from console.redact_names import names_secret
+        from console.redact_names import names_secret  # once, not for each value: this stands before every append
         from console.redact_rules import mask_value, named_pair
 
-        if isinstance(data, str):
-            return mask_value(data) if named else self.text(data)
-        if isinstance(data, Mapping):
-            pair = named_pair(data)
-            return {
-                self.text(key) if isinstance(key, str) else key: self._data(
-                    value, named=named or (isinstance(key, str) and (key == pair or names_secret(key)))
-                )
-                for key, value in data.items()
-            }
-        if isinstance(data, list | tuple):
-            return [self._data(item, named=named) for item in data]
-        return data
+        def masked(data: Any, named: bool) -> Any:
+            if isinstance(data, str):
+                return mask_value(data) if named else self.text(data)
+            if isinstance(data, Mapping):
+                pair = named_pair(data)
+                return {
+                    self.text(key) if isinstance(key, str) else key: masked(
+                        value, named or (isinstance(key, str) and (key == pair or names_secret(key)))
+                    )
+                    for key, value in data.items()
+                }
+            if isinstance(data, list | tuple):
+                return [masked(item, named) for item in data]
+            return data
+
+        return masked(data, False)
 
 
 class PemState:

@@ -29,6 +29,7 @@ FORMAT = 1
 MAX_BODY = 32 * 1024  # bytes of one encoded event; PostgreSQL and a tired reader both want it small
 MAX_DEPTH = 12
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # the escape; not a backslash that somebody wrote before u0000
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _HEAD_DIGITS = 16  # of a hash where it only has to be recognised
 
 ROLES = ("commander", "operations", "communications", "scribe", "expert", "observer")
@@ -231,7 +232,7 @@ def encode_event(event: Event) -> bytes:
     if event.seen:
         body["seen"] = {writer: [seq, head] for writer, (seq, head) in sorted(event.seen.items())}
     try:
-        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _ENCODER.encode(body)
         raw = text.encode("utf-8")
     except (ValueError, TypeError) as error:
         raise RecordError(f"this cannot be recorded: {error}") from None
