@@ -34,11 +34,9 @@ def rows(quick: bool) -> list[Row]:
     """Every bound of the local record."""
     with tempfile.TemporaryDirectory(prefix="bench-journal-", dir=Path.home()) as name:
         folder = Path(name)
-        long = folder / f"INC-2026-{_STORED[-1]:06d}"
         made = [make_incident(folder / f"INC-2026-{count:06d}", count).parent for count in _STORED]
-        assert made[-1] == long
-        out = opening_bench.rows(long, quick)
-        out = [*_append_rows(folder, made, 150 if quick else 1000), *out]
+        opened = opening_bench.rows(dict(zip(_STORED, made, strict=True)), quick)
+        out = [*_append_rows(folder, made, 150 if quick else 1000), *opened]
         return [*out, *_load_rows(folder, 1.0 if quick else 3.0), *_seen(folder, 5.0 if quick else 15.0), *_full()]
 
 

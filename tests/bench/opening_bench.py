@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,12 +27,13 @@ from tests.bench.table import Row
 from tests.pty.terminal import Terminal
 
 _MIB = 1024 * 1024
-_LENGTHS = (10_000, 100_000)
 
 
-def rows(long: Path, quick: bool) -> list[Row]:
-    """`long`: the incident of 100,000 events that the record's rows are measured with."""
-    return [*_record(long), *(row for length in _LENGTHS for row in _screen(length, 3 if quick else 10)), *_slow()]
+def rows(made: dict[int, Path], quick: bool) -> list[Row]:
+    """`made`: incidents by the number of their events, of 10,000 and of 100,000; they are copied."""
+    notes = 3 if quick else 10
+    screens = [row for length in (10_000, 100_000) for row in _screen(made[length], length, notes)]
+    return [*_record(made[100_000]), *screens, *_slow()]
 
 
 def _record(long: Path) -> list[Row]:
@@ -74,11 +76,11 @@ def _longest(pulse: Path, since: float, until: float = float("inf")) -> float:
     return 1000 * max((float(gap) for at, gap in pairs if since <= float(at) <= until), default=0.0)
 
 
-def _screen(length: int, notes: int) -> list[Row]:
+def _screen(made: Path, length: int, notes: int) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="bench-opening-", dir=Path.home()) as name:
         data = Path(name)
         make_incident(data / "incidents" / "INC-2026-0001", 50)
-        directory = make_incident(data / "incidents" / "INC-2026-0002", length).parent
+        directory = Path(shutil.copytree(made, data / "incidents" / made.name))
         IncidentStore(data, Actor.current()).list()  # the list of a host where consoles have run
         other = Journal(directory, Actor("bob", host="prod-1", via="console"))
         with _console(data, {}) as (terminal, pulse):
@@ -91,13 +93,13 @@ def _screen(length: int, notes: int) -> list[Row]:
             time.sleep(2.0)
             before = _longest(pulse, quiet)
             terminal.send("w")
-            terminal.wait_for("INC-2026-0002")
+            terminal.wait_for(made.name)
             terminal.send("down")
             time.sleep(0.3)
             began = time.monotonic()
             terminal.send("enter")
             last = f"shop-app-{(length - 1) % 7}: restarted, {(length - 1) % 13} times"
-            terminal.wait_until(lambda text: "INC-2026-0002" in text and last in text, "its end", 60)
+            terminal.wait_until(lambda text: made.name in text and last in text, "its end", 60)
             first = time.monotonic() - began
             whole = re.compile(rf"{length // 10}\d saved")
             terminal.wait_until(
@@ -156,7 +158,7 @@ def _slow() -> list[Row]:
             terminal.wait_for("INC-2026-0001.*" + TITLE[:8], 20)
             terminal.send("I")
             terminal.wait_for("Timeline")
-            time.sleep(6.0)  # what the console itself writes when it begins to follow
+            time.sleep(5.0)  # what the console itself writes when it begins to follow
             quiet = time.monotonic()
             time.sleep(2.0)
             before = _longest(pulse, quiet)
