@@ -13,7 +13,6 @@ import pytest
 from console.config import Config
 from console.guide.desk import Desk
 from console.incident.events import Actor
-from console.incident.journal import Journal
 from console.incident.store import IncidentStore
 from tests.unit.faulty_disk import FaultyDisk, failing
 
@@ -24,11 +23,8 @@ class Store(IncidentStore):
     """Records on a disk that fails when told to."""
 
     def __init__(self, data_dir: Path) -> None:
-        super().__init__(data_dir, ANA)
-        self.disk = FaultyDisk()
-
-    def open(self, id: str) -> Journal:
-        return Journal(self.directory(id), self.actor, disk=self.disk)
+        self.faulty = FaultyDisk()
+        super().__init__(data_dir, ANA, disk=self.faulty)
 
 
 @pytest.fixture
@@ -55,14 +51,14 @@ async def until(true: Callable[[], bool]) -> None:
 
 async def test_an_entry_that_a_full_disk_holds_up_outlives_who_waited_for_it(desk: Desk) -> None:
     assert isinstance(desk.store, Store)
-    desk.store.disk.on_write = failing(errno.ENOSPC)
+    desk.store.faulty.on_write = failing(errno.ENOSPC)
     first = asyncio.ensure_future(desk.append("note", {"text": "first"}))
     await until(lambda: bool(desk.trouble))
     first.cancel()  # another question of the screen takes its place
     second = asyncio.ensure_future(desk.append("note", {"text": "second"}))
     await until(lambda: len(desk.unsaved_entries) == 2)
     assert desk.unsaved.startswith("2 entries NOT SAVED") and "the disk is full" in desk.unsaved
-    desk.store.disk.on_write = lambda data: data
+    desk.store.faulty.on_write = lambda data: data
     await second
     await until(lambda: sorted(notes(desk)) == ["first", "second"])
     assert first.cancelled() and desk.unsaved == ""
