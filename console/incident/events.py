@@ -30,6 +30,7 @@ MAX_BODY = 32 * 1024  # bytes of one encoded event; PostgreSQL and a tired reade
 MAX_DEPTH = 12
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # the escape; not a backslash that somebody wrote before u0000
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_YEAR_9999 = 253_402_300_799.0
 _HEAD_DIGITS = 16  # of a hash where it only has to be recognised
 
 ROLES = ("commander", "operations", "communications", "scribe", "expert", "observer")
@@ -189,6 +190,12 @@ def check_kind(kind: str, data: Mapping[str, Any]) -> None:
     missing = [key for key in KINDS[kind] if key not in data]
     if missing:
         raise RecordError(f"a {kind} event needs {', '.join(missing)}")
+
+
+def check_time(at: float) -> None:
+    """Raises RecordError for unix seconds that no calendar has: below 1970, beyond the year 9999, not a number."""
+    if not 0 <= at <= _YEAR_9999:
+        raise RecordError(f"{at} is no time that can be recorded", remedy="Give it in seconds since 1970")
 
 
 def admit(data: Mapping[str, Any]) -> dict[str, Any]:

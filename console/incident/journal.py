@@ -20,7 +20,7 @@ from console.incident import blobs
 from console.incident.chain import ChainReader, Damage, writer_of
 from console.incident.clock import HybridClock
 from console.incident.disk import Disk, RealDisk
-from console.incident.events import Actor, Event, admit, check_kind, draft, new_id, short
+from console.incident.events import Actor, Event, admit, check_kind, check_time, draft, new_id, short
 from console.incident.shelf import MIRROR, bring_home, journal_files, make_spare, spare_files, spare_places
 from console.incident.writer import DiskFailedError, NotSavedError, Writer, lacking
 
@@ -93,6 +93,8 @@ class Journal:
         RecordError (this cannot be recorded, or not here). A failure touches nothing that was recorded before.
         """
         check_kind(kind, data)
+        if at is not None:
+            check_time(at)
         admitted = admit(data)
         entry, who, now = id or new_id(), actor or self.actor, self._wall()
         self._underway[entry] = Unsaved(now, draft(self.incident, kind, admitted, entry, who, now, at))

@@ -27,6 +27,7 @@ from console.replica.schema import initialise
 from console.replica.words import Status
 from console.watch.postgres import Postgres
 from tests.postgres.conftest import Server
+from tests.unit.poison import TEXTS
 
 LIMIT = 15.0  # seconds for anything that is waited for
 
@@ -334,6 +335,21 @@ async def test_what_was_archived_here_does_not_come_back_and_stays_elsewhere(hos
     ana.replica.kick()
     await in_step(ana)
     assert notes(ana.store, journal.incident) == ["a late remark"]
+
+
+async def test_poison_goes_through_the_server_and_nothing_gets_stuck(host: Make, postgres: Server, dsn: str) -> None:
+    one, two = host("prod-1"), host("prod-2")
+    journal = one.store.create("Checkout returns 502", 1)
+    one.write(journal, *TEXTS.values(), "after it")
+    await in_step(one)
+    await eventually(lambda: [entry.id for entry in two.store.list()] == [journal.incident])
+    await eventually(lambda: notes(two.store, journal.incident)[-1:] == ["after it"])
+    assert notes(two.store, journal.incident) == notes(one.store, journal.incident)
+    assert len(notes(two.store, journal.incident)) == len(TEXTS) + 1
+    async with owner(postgres, dsn) as connection:
+        texts = await connection.fetch("select doc #>> '{d,text}' from sevdeck.events where doc ->> 'k' = 'note'")
+    assert sorted(str(row[0]) for row in texts) == sorted(notes(one.store, journal.incident))
+    assert verify(two.store.directory(journal.incident)).ok
 
 
 async def test_an_entry_the_server_refuses_stops_its_writer_only(host: Make, postgres: Server, dsn: str) -> None:
