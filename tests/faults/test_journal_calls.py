@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import pytest
 from console.incident.events import Actor
 from console.incident.journal import Journal
 from console.incident.verify import verify
+from tests.faults.needs import need, without
 
 ROOT = Path(__file__).parents[2]
 ENTRIES = 3
@@ -63,13 +63,12 @@ def write(directory: Path, call: str, error: str, nth: int) -> Run:
 @pytest.mark.parametrize("error", ["EIO", "EROFS", "ENOSPC", "EINTR"])
 @pytest.mark.parametrize("call", ["pwrite64", "fdatasync"])
 def test_the_nth_call_fails(tmp_path: Path, call: str, error: str) -> None:
-    if not shutil.which("strace"):
-        pytest.skip("strace is not installed")
+    need("strace")
     numbers = range(1, ENTRIES + 3)  # the first line of a file is written and synced too; one more finds no call
     with ThreadPoolExecutor(2) as pool:
         runs = list(pool.map(lambda n: write(tmp_path / f"INC-2026-{n:04d}", call, error, n), numbers))
     if not any(run.hit for run in runs):
-        pytest.skip("strace may not trace here")
+        without("strace may not trace here")
     assert [run.hit for run in runs] == [True] * (ENTRIES + 1) + [False], "a call was left out, or one too many made"
     for run in runs:
         assert run.acknowledged <= run.found, "acknowledged and lost"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import power_cut
+from tests.faults.needs import without
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,10 +24,10 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(autouse=True)
 def possible() -> None:
     if why := power_cut.missing("ext4"):
-        pytest.skip(why)
+        without(why)
     tried = run("--cuts", "0")
     if tried.returncode:  # a container without loop devices, a kernel without xfs
-        pytest.skip(f"no file systems can be mounted from images here: {tried.stderr[-200:]}")
+        without(f"no file systems can be mounted from images here: {tried.stderr[-200:]}")
 
 
 def test_nothing_acknowledged_is_lost() -> None:
