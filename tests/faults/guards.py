@@ -89,7 +89,7 @@ GUARDS = {
     "the sync of what is testified": Guard(
         "I6", patch=lambda: mock.patch.object(Journal, "_made_sure", lambda *_: True)
     ),
-    "the same bytes after a full disk": Guard("I2|I3", patch=_a_full_disk_is_forgotten),
+    "the same bytes after a full disk": Guard("I2|I3|I9", patch=_a_full_disk_is_forgotten),
     "a writer of its own for each session": Guard("I2|I3|I4", patch=_an_old_file_is_gone_on_with),
     "the server's fork check": Guard("I3", checks_forks=False),
     "the check of what is pulled": Guard("fork|convergence|I", patch=lambda: mock.patch.object(core, "check")),

@@ -15,7 +15,7 @@ import tempfile
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import pytest
@@ -31,7 +31,7 @@ from hypothesis.stateful import (
 )
 
 from tests.faults.crash_disk import Draw
-from tests.faults.guards import GUARDS, nothing
+from tests.faults.guards import GUARDS, Guard
 from tests.faults.host_twin import HostTwin
 from tests.faults.promises import BrokenError, Promises
 from tests.faults.server_twin import Connection, ServerTwin
@@ -61,8 +61,7 @@ def draw_by(chance: int) -> Draw:
 class ThreeHosts(RuleBasedStateMachine):
     """A copy of one of them may become the fourth."""
 
-    checks_forks = True
-    ignores: Callable[[str, Path], bool] = staticmethod(nothing)
+    without: ClassVar[Guard] = Guard("nothing")
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,16 +76,17 @@ class ThreeHosts(RuleBasedStateMachine):
         self.now = 1_795_000_000.0
         self.entries = 0
         self.promises = Promises()
-        self.server = ServerTwin(checks_forks=self.checks_forks)
+        self.server = ServerTwin(checks_forks=self.without.checks_forks)
         self.backups: list[dict[str, int]] = []
-        self.hosts = [self.new_host() for _ in range(3)]
+        self.hosts: list[HostTwin] = []
+        while len(self.hosts) < 3:
+            self.hosts.append(self.new_host())
 
     def new_host(self) -> HostTwin:
-        number = len(getattr(self, "hosts", ())) if hasattr(self, "hosts") else self.entries
-        self.entries += 1
-        skew = SKEWS[number]
-        host = HostTwin(f"host-{number}", self.home / f"{number}", self.server, self.promises, lambda: self.now + skew)
-        host.disk.ignores = self.ignores
+        name = f"host-{len(self.hosts)}"
+        skew = SKEWS[len(self.hosts)]
+        host = HostTwin(name, self.home / name, self.server, self.promises, lambda: self.now + skew)
+        host.disk.ignores = self.without.ignores
         return host
 
     def host(self, number: int) -> HostTwin:
@@ -127,10 +127,13 @@ class ThreeHosts(RuleBasedStateMachine):
     def lose_power(self, number: int, chance: int) -> None:
         self.host(number).lose_power(draw_by(chance))
 
-    @rule(number=hosts, calls=st.integers(0, 7), power=st.booleans(), chance=chances)
-    def die_while_appending(self, number: int, calls: int, power: bool, chance: int) -> None:
+    @rule(number=hosts, calls=st.integers(0, 7), then=st.sampled_from(["", "power", "read", "read"]), chance=chances)
+    def die_while_appending(self, number: int, calls: int, then: str, chance: int) -> None:
+        """`read`: somebody on the same host reads what the dead one left, writes, and then the power goes."""
         host = self.host(number)
-        if host.dies_within(calls, lambda: self.write(host, 0, 0)) and power:
+        if host.dies_within(calls, lambda: self.write(host, 0, 0)) and then:
+            if then == "read":
+                self.write(host, 0, 0)
             host.lose_power(draw_by(chance))
 
     @rule(number=hosts, calls=st.integers(0, 12), power=st.booleans(), chance=chances)
@@ -155,10 +158,19 @@ class ThreeHosts(RuleBasedStateMachine):
         self.write(host, 0, 1)
 
     @precondition(lambda self: len(self.hosts) == 3)
-    @rule(number=st.integers(0, 2), running=st.booleans())
-    def copy_a_host(self, number: int, running: bool) -> None:
-        self.hosts.append(self.new_host())
-        self.hosts[number].copy_to(self.hosts[-1], running=running)
+    @rule(number=st.integers(0, 2), then=st.sampled_from(["", "both go on", "both race"]))
+    def copy_a_host(self, number: int, then: str) -> None:
+        """Its disk alone, or with the programs as they run: then one writer writes in two places."""
+        host, copy = self.hosts[number], self.new_host()
+        if then:
+            self.write(host, 0, 0)
+            self.rounds(host)
+        host.copy_to(copy, running=bool(then))
+        self.hosts.append(copy)
+        for one in (host, host, copy) if then else ():
+            self.write(one, 0, 0)
+        if then == "both race":
+            self.meet(host, lambda: self.rounds(copy))
 
     # -- the server and the way to it
 
@@ -178,13 +190,17 @@ class ThreeHosts(RuleBasedStateMachine):
 
     @rule(number=hosts, other=hosts, appends=st.booleans())
     def exchange_while_others_do_something(self, number: int, other: int, appends: bool) -> None:
-        connection = Connection(self.server)
-        busy = self.host(other)
+        host, busy = self.host(number), self.host(other)
         if appends:
-            connection.between = lambda: self.write(busy, 0, 0)
-        elif busy is not self.host(number):
-            connection.between = lambda: self.rounds(busy)
-        self.host(number).round(connection)
+            self.meet(host, lambda: self.write(busy, 0, 0))
+        elif busy is not host:
+            self.meet(host, lambda: self.rounds(busy))
+
+    def meet(self, host: HostTwin, between: Callable[[], None]) -> None:
+        """Something happens between the comparison and what follows from it."""
+        connection = Connection(self.server)
+        connection.between = between
+        host.round(connection)
 
     @rule(number=hosts, reachable=st.booleans())
     def cut_off_or_reconnect(self, number: int, reachable: bool) -> None:
@@ -275,8 +291,7 @@ def test_without_a_guard_it_is_found(name: str) -> None:
     guard = GUARDS[name]
 
     class Unguarded(ThreeHosts):
-        checks_forks = guard.checks_forks
-        ignores = staticmethod(guard.ignores)
+        without = guard
 
     with guard.patch(), pytest.raises(BrokenError, match=f"^({guard.breaks}):"):
         run_state_machine_as_test(Unguarded, settings=limits(1000))
