@@ -34,6 +34,7 @@ class RunningFold:
 
     def __init__(self) -> None:
         self._known: dict[str, Event] = {}  # as they were written
+        self._redacted: set[str] = set()  # ids, also of events that have not come yet
         self._ordered: list[Event] = []  # in the total order, without the words that were redacted
         self._folding = Folding(self._ordered)
         self._states: list[tuple[int, Folding]] = []  # after so many events; the last two
@@ -58,7 +59,8 @@ class RunningFold:
             if fresh and self._ordered:
                 back = bisect.bisect_right(self._ordered, fresh[0].order, key=lambda event: event.order)
             many = len(fresh) > max(_BACK, len(self._ordered) // 10)
-            if many or replaced or back < self._earliest() or any(event.kind in _BACKWARDS for event in fresh):
+            backwards = any(event.kind in _BACKWARDS or event.id in self._redacted for event in fresh)
+            if many or replaced or backwards or back < self._earliest():
                 self._begin_anew()
             else:
                 self._go_on(fresh, back)
@@ -70,6 +72,7 @@ class RunningFold:
         return self._states[0][0] if self._states else len(self._ordered)
 
     def _begin_anew(self) -> None:
+        self._redacted = {text(event, "event") for event in self._known.values() if event.kind == "redact"}
         self._ordered = redacted(sorted(self._known.values(), key=lambda event: event.order))
         self._folding = folding = Folding(self._ordered)
         self._states, self._moments = [], None

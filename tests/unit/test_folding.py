@@ -115,3 +115,19 @@ def test_a_journal_is_folded_once_whoever_asks(tmp_path: Path) -> None:
     theirs.append("note", {"text": "from bob"})
     assert incident_of(ours) == fold(ours.events()) == fold(theirs.events())
     assert [event.kind for event in ours.poll()] == ["declared", "note"]
+
+
+def test_what_was_redacted_before_it_came_is_redacted() -> None:
+    redaction, note, more = (
+        Event(f"e{n}", "INC-2026-0007", "aa" * 16, n, T0 + n, T0 + n, (int(T0 * 1000) + at, 0), kind, ANA, data)
+        for n, at, kind, data in (
+            (1, 5, "redact", {"event": "e2", "reason": "a name"}),
+            (2, 3, "note", {"text": "the words of a customer"}),
+            (3, 9, "note", {"text": "more"}),
+        )
+    )
+    running = RunningFold()
+    running.take([redaction])
+    running.take([more])
+    assert running.take([note]) == fold([redaction, note, more])
+    assert not any("customer" in entry.summary for entry in running.take([]).timeline)
