@@ -8,8 +8,8 @@ of them (`Local`, `Server`).
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
 from console.errors import SevdeckError
@@ -42,6 +42,14 @@ class Line:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """One incident as the server answers: the last entry of every writer, and entries that were asked for."""
+
+    heads: Mapping[str, Head]
+    lines: Mapping[str, Sequence[Line]]
+
+
 Vector = Mapping[str, Head]  # writer -> its last entry
 Vectors = Mapping[str, Vector]  # key of an incident -> vector
 
@@ -64,6 +72,10 @@ class Server(Protocol):
 
     async def pull(self, after: Mapping[str, int], limit: int) -> dict[str, list[Line]]:
         """Writer -> entries after that number, in order, `limit` of them in all."""
+        ...
+
+    async def news(self, incident: str, after: Mapping[str, int], limit: int) -> News:
+        """How one incident stands there, and of each writer at most `limit` entries after that number."""
         ...
 
 
@@ -204,124 +216,3 @@ def check(step: Step, lines: Sequence[Line]) -> None:
         if strange or (event.writer, event.seq) != (step.writer, line.seq):
             raise StoppedError("damaged", line.seq, "it belongs elsewhere")
         previous, seq = line.hash, line.seq
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one round found and did. `moved`: not 0 when it is to be asked again at once."""
-
-    local: Vectors
-    remote: Vectors
-    plan: Plan
-    moved: int
-    trouble: str = ""  # this host's disk, in words
-
-
-@dataclass
-class Exchange:
-    """Rounds with one server over one connection. A new connection begins a new one: refusals may be over."""
-
-    server: Server
-    local: Local
-    call: Call
-    limit: int = MOST  # entries in one request
-    stopped: dict[str, Stopped] = field(default_factory=dict)  # by writer
-
-    async def look(self, incidents: Collection[str] | None = None) -> Outcome:
-        """Compare only."""
-        # The server first: what this host wrote and somebody has pushed meanwhile is then found here too.
-        found = await self.server.heads(incidents)
-        local, remote, plan = await self.call(lambda: self._compare(found, incidents))
-        for fork in plan.forks:
-            self.stopped.setdefault(fork.writer, fork)
-        return Outcome(local, remote, plan, 0)
-
-    async def round(self, incidents: Collection[str] | None = None) -> Outcome:
-        """Compare, give the server what it lacks, take what is missing here."""
-        seen = await self.look(incidents)
-        given, taken, trouble = 0, 0, ""
-        if self.server.writable:
-            for step in seen.plan.push:
-                if step.writer not in self.stopped:
-                    given += await self._push(step)
-        try:
-            taken = await self._pull(self._going(seen.plan.pull), seen.local)
-        except _KeepError as error:
-            trouble = str(error)
-        local, plan = seen.local, seen.plan
-        if taken:  # what the server had is known; what it was given, only it can say
-            local, _, plan = await self.call(lambda: self._compare(seen.remote, incidents))
-            taken = len(self._going(plan.pull))
-        return Outcome(local, seen.remote, plan, given + taken, trouble)
-
-    def _going(self, steps: Sequence[Step]) -> list[Step]:
-        return [step for step in steps if step.writer not in self.stopped]
-
-    def _compare(self, found: Vectors, incidents: Collection[str] | None) -> tuple[Vectors, Vectors, Plan]:
-        gone = self.local.retired()
-        remote = {key: vector for key, vector in found.items() if key not in gone}
-        local = self.local.heads(incidents)
-
-        def hash_at(incident: str, writer: str, seq: int) -> str:
-            lines = self.local.lines(incident, writer, seq - 1, 1)
-            return lines[0].hash if lines else ""  # unknown: the server compares too
-
-        return local, remote, compare(local, remote, hash_at)
-
-    async def _push(self, step: Step) -> int:
-        after, previous, limit, moved = step.after, step.previous, self.limit, 0
-        while after < step.after + step.count:
-            lines = await self.call(lambda: self.local.lines(step.incident, step.writer, after, limit))  # noqa: B023
-            if not lines:
-                break
-            try:
-                await self.server.push(step.incident, step.writer, previous, lines)
-            except AgainError:
-                return moved + 1  # something moved, elsewhere
-            except StoppedError as error:
-                if len(lines) > 1 and error.kind == "refused":
-                    limit = max(1, len(lines) // 2)  # find the one that it is about; the others go
-                    continue
-                self._stop(step, error, lines[0].seq)
-                return moved
-            moved += len(lines)
-            after, previous = lines[-1].seq, lines[-1].hash
-        return moved
-
-    async def _pull(self, steps: Sequence[Step], local: Vectors) -> int:
-        moved = 0
-        # Of an incident that is new here its founder first: it says what the incident is.
-        steps = [step for step in steps if step.incident in local or step.writer == founder(step.incident)]
-        for some in _batches(steps, 500):
-            found = await self.server.pull({step.writer: step.after for step in some}, self.limit)
-            for step in some:
-                lines = found.get(step.writer, [])
-                if lines:
-                    moved += await self.call(lambda: self._keep(step, lines))  # noqa: B023
-        return moved
-
-    def _keep(self, step: Step, lines: Sequence[Line]) -> int:
-        try:
-            check(step, lines)
-        except StoppedError as error:
-            self._stop(step, error, error.seq)
-            lines = [line for line in lines if line.seq < error.seq] if error.kind == "damaged" else []
-        try:
-            return len(lines) if lines and self.local.append(step.incident, step.writer, lines) else 0
-        except OSError as error:
-            raise _KeepError(error.errno, f"what others wrote cannot be kept here: {error.strerror}") from None
-
-    def _stop(self, step: Step, error: StoppedError, seq: int) -> None:
-        self.stopped[step.writer] = Stopped(step.incident, step.writer, error.seq or seq, error.kind, error.message)
-
-
-class _KeepError(OSError):
-    """This host's disk, not the connection."""
-
-    def __str__(self) -> str:
-        return str(self.args[1])
-
-
-def _batches(steps: Sequence[Step], size: int) -> Iterator[Sequence[Step]]:
-    for start in range(0, len(steps), size):
-        yield steps[start : start + size]

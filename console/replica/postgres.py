@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from typing import TYPE_CHECKING, Any
 
 from console.errors import UsageError
-from console.replica.core import AgainError, Head, Line, StoppedError, well_named
+from console.replica.core import AgainError, Head, Line, News, StoppedError, well_named
 from console.replica.words import Fault
 from console.watch.postgres import Postgres, plain
 from console.watch.reasons import causes
@@ -53,6 +53,18 @@ cross join lateral (
     select * from sevdeck.events e where e.writer_id = wanted.writer and e.seq > wanted.after order by e.seq limit $3) e
 order by wanted.n, e.seq limit $3
 """
+_NEWS = (
+    _HEADS_OF_ONE.replace(
+        "select c.incident, c.writer_id, h.seq, h.hash from chains c",
+        "select c.writer_id, h.seq, h.hash, e.seq, e.hash, e.body from chains c",
+    )
+    + """left join unnest($2::text[], $3::bigint[]) k(writer, after) on k.writer = c.writer_id
+left join lateral (
+    select * from sevdeck.events e
+    where e.writer_id = c.writer_id and e.seq > coalesce(k.after, 0) order by e.seq limit $4
+) e on h.seq > coalesce(k.after, 0) order by c.writer_id, e.seq
+"""
+)
 _ABOUT = """
 select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean,
        to_regclass('sevdeck.events') is not null and to_regprocedure('sevdeck.schema_version()') is not null
@@ -124,7 +136,7 @@ class PostgresServer:
             self.writable = not self.read_only
             if not self._pooler:
                 connection.add_termination_listener(lambda _: lost())
-                await connection.execute("set synchronous_commit = on")
+                await connection.execute("set synchronous_commit = on; set jit = off")
                 if not standby:  # before the first comparison, so that nothing falls between
                     await connection.add_listener(CHANNEL, heard)
 
@@ -173,6 +185,18 @@ class PostgresServer:
         for writer, seq, hash, body in rows:
             found.setdefault(writer, []).append(Line(seq, hash, body.encode("utf-8")))
         return found
+
+    async def news(self, incident: str, after: Mapping[str, int], limit: int) -> News:
+        heads: dict[str, Head] = {}
+        lines: dict[str, list[Line]] = {}
+        async with self._question() as connection:
+            rows = await self._fetch(connection, _NEWS, incident, list(after), list(after.values()), limit)
+        for writer, last, head, seq, hash, body in rows:
+            if well_named(incident, writer):
+                heads[writer] = Head(last, head)
+                if seq is not None:
+                    lines.setdefault(writer, []).append(Line(seq, hash, body.encode("utf-8")))
+        return News(heads, lines)
 
     async def _fetch(self, connection: asyncpg.Connection[Any], query: str, *values: Any) -> list[Any]:
         """Rows of a query; prepared once where the connection is always the same server's."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Collection
@@ -17,7 +18,8 @@ from typing import Any
 from console.config import Config
 from console.errors import RecordError
 from console.incident.store import IncidentStore
-from console.replica.core import MOST, NOTHING, Exchange, Outcome, Stopped, Vector, Vectors, entries
+from console.replica.core import MOST, NOTHING, Stopped, Vector, Vectors, entries
+from console.replica.exchange import Exchange, Outcome
 from console.replica.files import Files
 from console.replica.postgres import PostgresServer, fault
 from console.replica.words import AWAY, WELL, Fault, Status
@@ -29,6 +31,8 @@ _log = logging.getLogger(__name__)
 POLL = 5.0  # seconds between comparisons of everything
 _POLL_POOLED = 1.0  # behind a pooler no hint comes
 _BACKOFF = (0.25, 5.0)  # seconds: first wait, longest wait
+_SOON = 0.1  # seconds until what another console of this host is writing down is asked for again
+_STOPPED = 60.0  # seconds until a writer that was stopped is tried again
 _LEAST = 10  # entries in one request on a line that is too slow for more
 _BUSY_ROUNDS = 50  # rounds in a row after which others get a turn
 
@@ -65,7 +69,9 @@ class Replica:
         self._changed = changed
         self._wake = asyncio.Event()
         self._hints: set[str] = set()
-        self._kicked = False
+        self._written = False
+        self._thorough = False
+        self._try_stopped_at = math.inf
         self._remote: dict[str, Vector] | None = None  # what the server said last
         self._local: dict[str, Vector] = {}
         self._limit = MOST
@@ -88,8 +94,13 @@ class Replica:
 
     def kick(self) -> None:
         """Something was written here: look now. Cheap, from the loop's thread."""
-        self._kicked = True
+        self._written = True
         self._wake.set()
+
+    def retry(self) -> None:
+        """Compare everything now, and try again what the server refused. Cheap, from the loop's thread."""
+        self._try_stopped_at = 0.0
+        self._compare()
 
     async def drain(self, deadline: float) -> int | None:
         """Give the server what waits, for at most `deadline` seconds, while `run` runs.
@@ -100,7 +111,7 @@ class Replica:
         try:
             async with asyncio.timeout(deadline), self._news:
                 while self._settled < wanted:
-                    self.kick()
+                    self._compare()
                     await self._news.wait()
         except TimeoutError:
             pass
@@ -136,37 +147,70 @@ class Replica:
     async def _connected(self) -> None:
         server = PostgresServer(self._postgres, pooler=self._pooler)
         try:
-            await server.open(self._told, self.kick)
+            await server.open(self._told, self._compare)
             exchange = Exchange(server, self._files, self._lane.call)
             busy, next_full = 0, 0.0
             while True:
                 self._wake.clear()
-                hints, self._hints = self._hints, set()
                 now = time.monotonic()
-                full = self._kicked or not hints or now >= next_full
-                self._kicked = False
-                if full:
-                    self._begun += 1
-                    next_full = now + self._poll
-                begun, which = self._begun, None if full else hints
-                exchange.limit = self._limit
-                outcome = await exchange.round(which)
-                self._failures = 0
-                self._publish(exchange, server, outcome, which)
-                if outcome.moved:  # in step is what a comparison says, not what was sent
-                    self._limit = min(MOST, self._limit * 2)
-                    self._kicked = self._kicked or full
-                    self._hints |= hints
+                told, self._hints = self._hints, set()
+                written, self._written = self._written, False
+                if not (self._thorough or now >= next_full or not (told or written)):
+                    left = await self._quick(exchange, server, told, written)
+                    if left is not None:
+                        await self._rest(max(0.0, min(left, next_full - time.monotonic())))
+                        continue
+                next_full = now + self._poll
+                if await self._everything(exchange, server):
+                    self._thorough = True  # in step is what a comparison says, not what was sent
                     busy += 1
                     if busy % _BUSY_ROUNDS == 0:
                         await asyncio.sleep(0.05)
                     continue
                 busy = 0
-                if full:
-                    await self._settle(begun)
                 await self._rest(max(0.05, next_full - time.monotonic()))
         finally:
             server.terminate()
+
+    async def _everything(self, exchange: Exchange, server: PostgresServer) -> int:
+        """One round of everything; not 0 when something moved."""
+        self._thorough = False
+        self._begun += 1
+        begun = self._begun
+        exchange.limit = self._limit
+        if time.monotonic() >= self._try_stopped_at:
+            exchange.stopped.clear()  # what is still so is found again in this round
+            self._try_stopped_at = math.inf
+        outcome = await exchange.round()
+        self._failures = 0
+        self._try_stopped_at = min(self._try_stopped_at, time.monotonic() + _STOPPED) if exchange.stopped else math.inf
+        self._publish(exchange, server, outcome)
+        if outcome.moved:
+            self._limit = min(MOST, self._limit * 2)
+        else:
+            await self._settle(begun)
+        return outcome.moved
+
+    async def _quick(
+        self, exchange: Exchange, server: PostgresServer, told: Collection[str], written: bool
+    ) -> float | None:
+        """Only what somebody spoke of. How long nothing needs to be asked after it; None: everything, now."""
+        outcome = await exchange.quick(told, written=written)
+        if outcome is None:
+            return None
+        keys = {*outcome.local, *outcome.remote}
+        if keys:
+            self._publish(exchange, server, outcome, keys)
+        if not outcome.moved:
+            return self._poll
+        self._hints |= keys
+        self._written = True
+        return _SOON
+
+    def _compare(self) -> None:
+        """Compare everything at the next opportunity, which is now."""
+        self._thorough = True
+        self._wake.set()
 
     def _told(self, incident: str) -> None:
         self._hints.add(incident)

@@ -16,15 +16,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from console.incident.chain import START, digest, frame
 from console.replica.core import (
     AgainError,
-    Exchange,
     Head,
     Line,
+    News,
     Step,
     StoppedError,
     check,
     compare,
     well_named,
 )
+from console.replica.exchange import Exchange
 from console.replica.words import STATES, Status
 
 T = TypeVar("T")
@@ -123,6 +124,13 @@ class Wire:
             limit -= len(lines)
             found[writer] = lines
         return found
+
+    async def news(self, incident: str, after: Mapping[str, int], limit: int) -> News:
+        self._cut(True)
+        heads = self.memory.heads(None).get(incident, {})
+        lines = {writer: self.memory.lines(incident, writer, after.get(writer, 0), limit) for writer in heads}
+        self._cut(False)
+        return News(heads, lines)
 
 
 def synchronise(local: Memory, wire: Wire, limit: int = 3) -> Exchange:
