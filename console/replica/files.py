@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import re
+import time
 from array import array
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from pathlib import Path
 from console.errors import RecordError
 from console.incident import disk
 from console.incident.chain import START, digest, writer_of
-from console.incident.shelf import MIRROR, journal_files
+from console.incident.shelf import MIRROR, journal_files, spare_places
 from console.incident.store import IncidentStore
 from console.replica.core import Head, Line, founder
 
@@ -27,6 +28,7 @@ _FRAME = re.compile(rb'\{"h":"([0-9a-f]{64})","e":(\{.*\})\}', re.DOTALL)
 _KEY = re.compile(r"(INC-\d{4}-\d{4,})/([0-9a-f]{32})")
 _BYTES = 1 << 20  # of lines in one request, if it is more than one
 _CHUNK = 4 << 20
+_RACY = 2_000_000_000  # ns: so long after a change of a directory another one may bear the same time
 
 
 class ChainFile:
@@ -49,7 +51,7 @@ class ChainFile:
 
     def poll(self) -> None:
         """Read what was added. Raises OSError when it cannot be read."""
-        found = self.path.stat()
+        found = os.stat(self.path)  # noqa: PTH116 - of each file at each look, and half as long as Path.stat
         mark = (found.st_ino, found.st_size)
         if mark == self._mark:
             return
@@ -107,16 +109,25 @@ class _Directory:
         self._files: dict[Path, ChainFile] = {}
         self._asked: set[Path] = set()  # files that were looked into for the declaration
         self._order: tuple[object, ...] = ()
+        self._places = [os.fspath(place) for place in (path, path / MIRROR, *spare_places(path))]
+        self._listed: list[Path] = []
+        self._marks: tuple[int, ...] = ()  # of the places when they were listed
+
+    def _list(self) -> list[Path]:
+        """Its files; asked of the disk only when something was added or taken away since, or may have been."""
+        marks = tuple(_changed_at(place) for place in self._places)
+        if marks != self._marks or time.time_ns() - max(marks) < _RACY:
+            self._listed, self._marks = journal_files(self.path), marks
+        return self._listed
 
     def poll(self) -> None:
-        listed = journal_files(self.path)
-        for path in self._files.keys() - set(listed):
-            del self._files[path]  # a mirror that somebody took away comes back from the server
-        for path in listed:
-            writer = writer_of(path)
-            if writer is None:
-                continue
-            file = self._files.setdefault(path, ChainFile(path, writer))
+        listed = self._list()
+        if len(self._files) != len(listed) or not self._files.keys() >= set(listed):
+            known, self._files = self._files, {}  # a mirror that somebody took away comes back from the server
+            for path in listed:
+                if (writer := writer_of(path)) is not None:
+                    self._files[path] = known.get(path) or ChainFile(path, writer)
+        for file in self._files.values():
             with contextlib.suppress(OSError):  # not ours to read: the journal says so on the screen
                 file.poll()
                 self._look_for_declaration(file)
@@ -165,6 +176,11 @@ class Files:
 
     def heads(self, incidents: Collection[str] | None = None) -> dict[str, dict[str, Head]]:
         """See `core.Local`. Raises RecordError when the directory of incidents cannot be read."""
+        if incidents is not None and incidents and all(key in self._by_key for key in incidents):
+            with contextlib.suppress(RecordError):  # gone, perhaps
+                for key in incidents:
+                    self._poll(self._by_key[key].path)
+                return self._heads(incidents)
         paths = self._store.directories()
         for path in self._directories.keys() - set(paths):
             gone = self._directories.pop(path)
@@ -173,6 +189,9 @@ class Files:
             known = self._directories.get(path)
             if known is None or not known.key or incidents is None or known.key in incidents:
                 self._poll(path)
+        return self._heads(incidents)
+
+    def _heads(self, incidents: Collection[str] | None) -> dict[str, dict[str, Head]]:
         return {
             key: {writer: file.head for writer, file in one.best().items()}
             for key, one in self._by_key.items()
@@ -229,7 +248,9 @@ class Files:
             content, offset = content[written:], offset + written
 
     def _poll(self, path: Path) -> _Directory:
-        one = self._directories.setdefault(path, _Directory(path))
+        one = self._directories.get(path)
+        if one is None:
+            one = self._directories[path] = _Directory(path)
         try:
             one.poll()
         except OSError as error:
@@ -265,6 +286,14 @@ class Files:
 
 def _mirror(directory: Path, writer: str) -> Path:
     return directory / MIRROR / f"{writer}.jsonl"
+
+
+def _changed_at(place: str) -> int:
+    """When something was last added to a directory or taken away, in ns; -1 where there is none."""
+    try:
+        return os.stat(place).st_mtime_ns  # noqa: PTH116
+    except OSError:
+        return -1
 
 
 @contextlib.contextmanager
