@@ -67,6 +67,7 @@ def _status(call: Call) -> int:
         "reason": status.reason,
         "waiting": status.waiting,
         "missing": status.missing,
+        "pooled": status.pooled,
         "incidents": incidents,
         "stopped": [
             {"incident": one.incident, "writer": one.writer, "seq": one.seq, "kind": one.kind, "reason": one.reason}
@@ -113,6 +114,7 @@ def _lines(status: Status, incidents: list[dict[str, Any]]) -> list[str]:
     import time
 
     lines = [status.words(time.time())]
+    lines += ["Through a pooler: without notifications, the server is asked every second"] if status.pooled else []
     for one in incidents:
         name = one["id"] or f"{one['key'].partition('/')[0]} (not here)"
         rest = [f"{one['waiting']} waiting"] if one["waiting"] else []

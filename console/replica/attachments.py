@@ -20,7 +20,7 @@ from console.incident import blobs
 from console.incident.attach import LIMIT
 from console.incident.shelf import journal_files
 from console.incident.store import IncidentStore
-from console.replica.postgres import CONNECT, fault, keep_alive
+from console.replica.postgres import CONNECT, fault, keep_alive, transaction
 from console.watch.lane import QueueLane
 from console.watch.postgres import Postgres
 
@@ -33,6 +33,8 @@ _EVERY = 2.0  # seconds between looks at what this host has and lacks
 _PATIENCE = 60.0  # seconds for one file, and at most between two questions for what the server has
 _SOON = 0.2  # seconds in which entries that come together make one look
 _NAMED = re.compile(rb'"sha256":"([0-9a-f]{64})"')
+_WHICH = "select sha256 from sevdeck.attachments where sha256 = any($1::text[])"
+_CONTENT = "select content from sevdeck.attachments where sha256 = $1 and octet_length(content) <= $2"
 _STORE = """
 insert into sevdeck.attachments (sha256, content) values ($1, $2) on conflict (sha256) do nothing
 """
@@ -115,7 +117,8 @@ class Attachments:
             connection.terminate()
 
     async def _ask(self, connection: asyncpg.Connection[Any], names: list[str]) -> set[str]:
-        rows = await connection.fetch("select sha256 from sevdeck.attachments where sha256 = any($1::text[])", names)
+        async with transaction(connection):
+            rows = await connection.fetch(_WHICH, names)
         self._there = {row[0] for row in rows}
         self._asked = time.monotonic()
         return self._there
@@ -129,7 +132,7 @@ class Attachments:
                 _log.info("%s is not given to the server: %s", name[:16], error)
                 self._there.add(name)
                 continue
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_PATIENCE), transaction(connection):
                 await connection.execute(_STORE, name, content)
             self._there.add(name)
             self.waiting -= 1
@@ -143,12 +146,8 @@ class Attachments:
     async def _take(self, connection: asyncpg.Connection[Any], wanted: Mapping[str, tuple[Path, ...]]) -> int:
         taken = 0
         for name, directories in sorted(wanted.items()):
-            async with asyncio.timeout(_PATIENCE):
-                content = await connection.fetchval(
-                    "select content from sevdeck.attachments where sha256 = $1 and octet_length(content) <= $2",
-                    name,
-                    LIMIT,
-                )
+            async with asyncio.timeout(_PATIENCE), transaction(connection):
+                content = await connection.fetchval(_CONTENT, name, LIMIT)
             if content is None or hashlib.sha256(content).hexdigest() != name:
                 _log.warning("the server's attachment %s is not what its name says", name[:16])
                 self._rest(name, _PATIENCE)

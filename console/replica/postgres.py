@@ -66,7 +66,7 @@ left join lateral (
 """
 )
 _ABOUT = """
-select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean,
+select pg_backend_pid(), pg_is_in_recovery() or current_setting('transaction_read_only')::boolean,
        to_regclass('sevdeck.events') is not null and to_regprocedure('sevdeck.schema_version()') is not null
 """
 _RIGHTS = """
@@ -88,8 +88,8 @@ class PostgresServer:
     def __init__(self, postgres: Postgres, *, pooler: bool = False) -> None:
         self.writable = False
         self.read_only = ""  # why nothing can be stored there, in words
+        self.pooled = pooler  # or found to be: then no hint comes, and each question is a transaction
         self._postgres = postgres
-        self._pooler = pooler
         self._connection: asyncpg.Connection[Any] | None = None
         self._statements: dict[str, Any] = {}
 
@@ -108,37 +108,42 @@ class PostgresServer:
                 told(str(payload))
 
         async with asyncio.timeout(ANSWER):
-            standby, there = (await connection.fetch(_ABOUT))[0]
-            if not there:
-                remedy = "Run `sevdeck replica init` with the DSN of the database's owner"
-                raise NotUsableError(Fault("schema", "the schema sevdeck is missing", remedy))
-            try:
-                version = int(await connection.fetchval("select sevdeck.schema_version()"))
-                reads, writes = (await connection.fetch(_RIGHTS))[0]
-            except Exception as error:
-                if getattr(error, "sqlstate", None) != "42501":
-                    raise
-                reads, writes, version = False, False, SCHEMA
-            if version != SCHEMA:
-                older = version < SCHEMA
-                remedy = "Run `sevdeck replica init` of this version" if older else "Install the newer sevdeck here too"
-                words = (
-                    f"its schema is {'too old' if older else 'newer than this sevdeck'} ({version}, needed {SCHEMA})"
-                )
-                raise NotUsableError(Fault("schema", words, remedy))
-            if not reads:
-                remedy = "Have its owner run `sevdeck replica init --login YOUR-LOGIN`"
-                raise NotUsableError(Fault("login", "the login may not read the record", remedy))
+            async with transaction(connection):
+                standby, writes = await self._examine(connection, own)
             if standby:
                 self.read_only = "a read-only standby, nothing can be stored there"
             elif not writes:
                 self.read_only = "the login may read and not write"
             self.writable = not self.read_only
-            if not self._pooler:
+            if not self.pooled:
                 connection.add_termination_listener(lambda _: lost())
                 await connection.execute("set synchronous_commit = on; set jit = off")
                 if not standby:  # before the first comparison, so that nothing falls between
                     await connection.add_listener(CHANNEL, heard)
+
+    async def _examine(self, connection: asyncpg.Connection[Any], own: int) -> tuple[bool, bool]:
+        """Whether nothing can be written there now, and whether the login may. Raises NotUsableError."""
+        pid, standby, there = (await connection.fetch(_ABOUT))[0]
+        self.pooled = self.pooled or pid != own  # it is another one than who answered the login
+        if not there:
+            remedy = "Run `sevdeck replica init` with the DSN of the database's owner"
+            raise NotUsableError(Fault("schema", "the schema sevdeck is missing", remedy))
+        try:
+            version = int(await connection.fetchval("select sevdeck.schema_version()"))
+            reads, writes = (await connection.fetch(_RIGHTS))[0]
+        except Exception as error:
+            if getattr(error, "sqlstate", None) != "42501":
+                raise
+            reads, writes, version = False, False, SCHEMA
+        if version != SCHEMA:
+            older = version < SCHEMA
+            remedy = "Run `sevdeck replica init` of this version" if older else "Install the newer sevdeck here too"
+            words = f"its schema is {'too old' if older else 'newer than this sevdeck'} ({version}, needed {SCHEMA})"
+            raise NotUsableError(Fault("schema", words, remedy))
+        if not reads:
+            remedy = "Have its owner run `sevdeck replica init --login YOUR-LOGIN`"
+            raise NotUsableError(Fault("login", "the login may not read the record", remedy))
+        return standby, writes
 
     async def heads(self, incidents: Collection[str] | None) -> dict[str, dict[str, Head]]:
         found: dict[str, dict[str, Head]] = {}
@@ -200,7 +205,7 @@ class PostgresServer:
 
     async def _fetch(self, connection: asyncpg.Connection[Any], query: str, *values: Any) -> list[Any]:
         """Rows of a query; prepared once where the connection is always the same server's."""
-        if self._pooler:
+        if self.pooled:
             return list(await connection.fetch(query, *values))
         statement = self._statements.get(query)
         if statement is None:
@@ -214,23 +219,30 @@ class PostgresServer:
         if connection is None or connection.is_closed():
             raise ConnectionResetError(104, "connection lost")
         async with asyncio.timeout(ANSWER):
-            if not self._pooler:
+            if not self.pooled:
                 yield connection
                 return
-            await connection.execute("begin; set local synchronous_commit = on")
-            try:
+            async with transaction(connection):
                 yield connection
-                await connection.execute("commit")
-            except Exception as error:
-                if getattr(error, "sqlstate", None):  # it answers; one that does not is dropped by whoever asked
-                    await connection.execute("rollback")
-                raise
 
     def terminate(self) -> None:
         """Drop the connection at once."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
+
+
+@contextlib.asynccontextmanager
+async def transaction(connection: asyncpg.Connection[Any]) -> AsyncIterator[None]:
+    """What is asked in here is asked of one server, also behind a pooler, which may take another for each transaction."""
+    await connection.execute("begin; set local synchronous_commit = on; set local jit = off")
+    try:
+        yield
+        await connection.execute("commit")
+    except Exception as error:
+        if getattr(error, "sqlstate", None):  # it answers; one that does not is dropped by whoever asked
+            await connection.execute("rollback")
+        raise
 
 
 def keep_alive(connection: asyncpg.Connection[Any]) -> None:

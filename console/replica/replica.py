@@ -32,6 +32,7 @@ POLL = 5.0  # seconds between comparisons of everything
 _POLL_POOLED = 1.0  # behind a pooler no hint comes
 _BACKOFF = (0.25, 5.0)  # seconds: first wait, longest wait
 _SOON = 0.1  # seconds until what another console of this host is writing down is asked for again
+_POOLER = ("26000", "42P05")  # a prepared statement is not there, or one that we did not make is
 _STOPPED = 60.0  # seconds until a writer that was stopped is tried again
 _LEAST = 10  # entries in one request on a line that is too slow for more
 _BUSY_ROUNDS = 50  # rounds in a row after which others get a turn
@@ -64,7 +65,7 @@ class Replica:
         self._files = Files(store)
         self._lane = QueueLane("replica files")
         self._pooler = pooler
-        self._poll = min(poll, _POLL_POOLED) if pooler else poll
+        self._poll = poll
         self._clock = clock
         self._changed = changed
         self._wake = asyncio.Event()
@@ -88,6 +89,9 @@ class Replica:
             try:
                 await self._connected()
             except Exception as error:
+                if getattr(error, "sqlstate", None) in _POOLER and not self._pooler:
+                    _log.warning("replica: a pooler does not keep prepared statements; none are used from now on")
+                    self._pooler = True
                 if isinstance(error, TimeoutError):
                     self._limit = max(_LEAST, self._limit // 2)
                 await self._away(_fault(error))
@@ -149,6 +153,7 @@ class Replica:
         try:
             await server.open(self._told, self._compare)
             exchange = Exchange(server, self._files, self._lane.call)
+            poll = min(self._poll, _POLL_POOLED) if server.pooled else self._poll
             busy, next_full = 0, 0.0
             while True:
                 self._wake.clear()
@@ -160,7 +165,7 @@ class Replica:
                     if left is not None:
                         await self._rest(max(0.0, min(left, next_full - time.monotonic())))
                         continue
-                next_full = now + self._poll
+                next_full = now + poll
                 if await self._everything(exchange, server):
                     self._thorough = True  # in step is what a comparison says, not what was sent
                     busy += 1
@@ -202,7 +207,7 @@ class Replica:
         if keys:
             self._publish(exchange, server, outcome, keys)
         if not outcome.moved:
-            return self._poll
+            return math.inf
         self._hints |= keys
         self._written = True
         return _SOON
@@ -246,7 +251,15 @@ class Replica:
             if writer not in forked
         )
         state, reason = _state(stopped, server.read_only, waiting, missing)
-        self._say(state, reason, waiting=waiting, missing=missing, stopped=stopped, trouble=outcome.trouble)
+        self._say(
+            state,
+            reason,
+            waiting=waiting,
+            missing=missing,
+            stopped=stopped,
+            trouble=outcome.trouble,
+            pooled=server.pooled,
+        )
 
     # -- while there is none
 

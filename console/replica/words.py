@@ -55,6 +55,7 @@ class Status:
     stopped: tuple[Stopped, ...] = ()
     collisions: tuple[str, ...] = ()  # numbers that two hosts gave to different incidents, in words
     trouble: str = ""  # this host's disk, in words
+    pooled: bool = False  # a pooler is between: no notification comes through, the server is asked every second
 
     @property
     def away(self) -> bool:
