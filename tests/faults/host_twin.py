@@ -12,7 +12,8 @@ from console.incident.events import Actor, Event, admit
 from console.incident.journal import Journal, NotSavedError
 from console.incident.store import IncidentStore
 from console.incident.writer import Writer
-from console.replica.core import Exchange, Head
+from console.replica.core import Head
+from console.replica.exchange import Exchange
 from console.replica.files import Files
 from tests.faults.crash_disk import CrashDisk, DiedError, Draw
 from tests.faults.promises import Promises
@@ -141,8 +142,11 @@ class HostTwin:
 
     # -- the replica
 
-    def round(self, connection: Connection, limit: int = 3) -> int:
-        """One comparison and what follows from it; the answer is what moved. A cut connection ends it."""
+    def round(self, connection: Connection, limit: int = 3, *, quick: bool = False) -> int:
+        """One comparison and what follows from it; the answer is what moved. A cut connection ends it.
+
+        `quick`: first the short way that is taken after something was written or told of.
+        """
         if not self.reachable:
             return 0
         self.touched = True
@@ -152,7 +156,8 @@ class HostTwin:
         self._exchange.server = connection
         self._exchange.limit = limit
         try:
-            outcome = _finished(self._exchange.round())
+            outcome = _finished(self._exchange.quick(list(self._exchange._here), written=True)) if quick else None
+            outcome = outcome or _finished(self._exchange.round())
         except CutError:
             self._exchange = None  # a new connection begins a new one
             return 0

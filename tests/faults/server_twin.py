@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from console.incident.chain import START, digest
-from console.replica.core import AgainError, Head, Line, StoppedError
+from console.replica.core import AgainError, Head, Line, News, StoppedError
 
 
 class CutError(ConnectionError):
@@ -96,6 +96,15 @@ class Connection:
         if self.twice:
             self._twin.insert(incident, writer, previous, lines)
         self._half()
+
+    async def news(self, incident: str, after: Mapping[str, int], limit: int) -> News:
+        self._half()
+        heads = self._twin.heads().get(incident, {})
+        lines = {
+            writer: [row.line for row in self._twin.chains[writer][after.get(writer, 0) :]][:limit] for writer in heads
+        }
+        self._half()
+        return News(heads, {writer: found for writer, found in lines.items() if found})
 
     async def pull(self, after: Mapping[str, int], limit: int) -> dict[str, list[Line]]:
         self._half()

@@ -174,19 +174,19 @@ class ThreeHosts(RuleBasedStateMachine):
 
     # -- the server and the way to it
 
-    @rule(number=hosts, times=st.integers(1, 3), limit=st.integers(1, 4), twice=st.booleans())
-    def exchange(self, number: int, times: int, limit: int, twice: bool) -> None:
+    @rule(number=hosts, times=st.integers(1, 3), limit=st.integers(1, 4), twice=st.booleans(), quick=st.booleans())
+    def exchange(self, number: int, times: int, limit: int, twice: bool, quick: bool) -> None:
         for _ in range(times):
             connection = Connection(self.server)
             connection.twice = twice
-            self.host(number).round(connection, limit)
+            self.host(number).round(connection, limit, quick=quick)
 
-    @rule(number=hosts, after=st.integers(0, 8))
-    def lose_the_connection(self, number: int, after: int) -> None:
+    @rule(number=hosts, after=st.integers(0, 8), quick=st.booleans())
+    def lose_the_connection(self, number: int, after: int, quick: bool) -> None:
         connection = Connection(self.server)
         connection.cut_after = after
         for _ in range(3):
-            self.host(number).round(connection)
+            self.host(number).round(connection, quick=quick)
 
     @rule(number=hosts, other=hosts, appends=st.booleans())
     def exchange_while_others_do_something(self, number: int, other: int, appends: bool) -> None:
