@@ -13,7 +13,7 @@ from console.incident.events import Actor, Event
 from console.incident.journal import Journal
 from console.incident.shelf import MIRROR
 from console.incident.writer import NotSavedError, Writer
-from console.replica import core
+from console.replica import exchange
 
 
 def nothing(call: str, path: Path) -> bool:
@@ -92,5 +92,5 @@ GUARDS = {
     "the same bytes after a full disk": Guard("I2|I3|I9", patch=_a_full_disk_is_forgotten),
     "a writer of its own for each session": Guard("I2|I3|I4", patch=_an_old_file_is_gone_on_with),
     "the server's fork check": Guard("I3", checks_forks=False),
-    "the check of what is pulled": Guard("fork|convergence|I", patch=lambda: mock.patch.object(core, "check")),
+    "the check of what is pulled": Guard("fork|convergence|I", patch=lambda: mock.patch.object(exchange, "check")),
 }
