@@ -62,7 +62,6 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
     def on_mount(self) -> None:
         self.query_one(Checklist).focus()
         self._fill(self.incident)
-        self._join()
         self._recall_filter()
 
     @work(group="join", exclusive=True)
@@ -77,6 +76,8 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
             self._fill(incident)
 
     def _fill(self, incident: Incident | None) -> None:
+        if incident is not None and not incident.loading and not self.seat.desk.joined:
+            self._join()
         checklist = self.query_one(Checklist)
         checklist.runs = incident.runs if incident else ()
         checklist.empty = (LOADING if incident.loading else NO_CHECKLIST) if incident else NO_INCIDENT

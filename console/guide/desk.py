@@ -266,10 +266,15 @@ class Desk:
         await self._poll()
         return event
 
+    @property
+    def joined(self) -> bool:
+        """Whether `join` has nothing left to say."""
+        return self._journal is None or self._journal in self._joined
+
     async def join(self) -> None:
         """Say that this person has the incident before them; once for each incident until `leave`."""
         journal = self._journal
-        if journal is None or self.incident is None or not self.incident.open or journal in self._joined:
+        if journal is None or self.joined or self.incident is None or not self.incident.open:
             return
         self._joined.append(journal)
         await self.append("joined", {})
