@@ -48,6 +48,7 @@ ENTRIES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("handover.offered", {"to": "bob", "brief": "all yours"}),
     ("resolved", {"text": "done"}),
 )
+COPIES = ("", "both go on", "both race")
 hosts = st.integers(0, 3)
 chances = st.integers(0, 5)
 
@@ -98,11 +99,13 @@ class ThreeHosts(RuleBasedStateMachine):
 
     # -- people
 
-    @initialize(known=st.sampled_from([0, 2, 3, 3]))
-    def declare(self, known: int) -> None:
+    @initialize(known=st.sampled_from([0, 2, 3, 3]), copied=st.sampled_from([None, None, *COPIES]))
+    def declare(self, known: int, copied: str | None) -> None:
         self.hosts[0].declare()
         for host in self.hosts[:known]:
             self.rounds(host)
+        if copied is not None:
+            self.copy(self.hosts[0], copied)
 
     @rule(number=hosts, console=st.integers(0, 2), kind=st.integers(0, len(ENTRIES) - 1), reads=st.booleans())
     def append(self, number: int, console: int, kind: int, reads: bool) -> None:
@@ -127,13 +130,19 @@ class ThreeHosts(RuleBasedStateMachine):
     def lose_power(self, number: int, chance: int) -> None:
         self.host(number).lose_power(draw_by(chance))
 
-    @rule(number=hosts, calls=st.integers(0, 7), then=st.sampled_from(["", "power", "read", "read"]), chance=chances)
-    def die_while_appending(self, number: int, calls: int, then: str, chance: int) -> None:
-        """`read`: somebody on the same host reads what the dead one left, writes, and then the power goes."""
+    @rule(number=hosts, calls=st.integers(0, 7), power=st.booleans(), chance=chances)
+    def die_while_appending(self, number: int, calls: int, power: bool, chance: int) -> None:
         host = self.host(number)
-        if host.dies_within(calls, lambda: self.write(host, 0, 0)) and then:
-            if then == "read":
-                self.write(host, 0, 0)
+        if host.dies_within(calls, lambda: self.write(host, 0, 0)) and power:
+            host.lose_power(draw_by(chance))
+
+    @rule(number=hosts, calls=st.integers(1, 3), chance=chances)
+    def read_what_a_dead_one_left(self, number: int, calls: int, chance: int) -> None:
+        """A console dies about when it syncs; another one reads its line, writes, and then the power goes."""
+        host = self.host(number)
+        self.write(host, 0, 0)
+        if host.dies_within(calls, lambda: self.write(host, 0, 0)):
+            self.write(host, 0, 0)
             host.lose_power(draw_by(chance))
 
     @rule(number=hosts, calls=st.integers(0, 12), power=st.booleans(), chance=chances)
@@ -142,7 +151,7 @@ class ThreeHosts(RuleBasedStateMachine):
         if host.dies_within(calls, lambda: self.rounds(host)) and power:
             host.lose_power(draw_by(chance))
 
-    @rule(number=hosts, call=st.sampled_from(["", "write", "sync"]))
+    @rule(number=hosts, call=st.sampled_from(["", "", "write", "sync"]))
     def fill_or_free_the_disk(self, number: int, call: str) -> None:
         self.host(number).disk.full_at = call
 
@@ -158,11 +167,15 @@ class ThreeHosts(RuleBasedStateMachine):
         self.write(host, 0, 1)
 
     @precondition(lambda self: len(self.hosts) == 3)
-    @rule(number=st.integers(0, 2), then=st.sampled_from(["", "both go on", "both race"]))
+    @rule(number=st.integers(0, 2), then=st.sampled_from(COPIES))
     def copy_a_host(self, number: int, then: str) -> None:
+        self.copy(self.hosts[number], then)
+
+    def copy(self, host: HostTwin, then: str) -> None:
         """Its disk alone, or with the programs as they run: then one writer writes in two places."""
-        host, copy = self.hosts[number], self.new_host()
+        copy = self.new_host()
         if then:
+            host.reachable, host.disk.full_at = True, ""
             self.write(host, 0, 0)
             self.rounds(host)
         host.copy_to(copy, running=bool(then))
@@ -202,7 +215,7 @@ class ThreeHosts(RuleBasedStateMachine):
         connection.between = between
         host.round(connection)
 
-    @rule(number=hosts, reachable=st.booleans())
+    @rule(number=hosts, reachable=st.sampled_from([True, True, False]))
     def cut_off_or_reconnect(self, number: int, reachable: bool) -> None:
         self.host(number).reachable = reachable
 
