@@ -14,8 +14,10 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from typing import TYPE_CHECKING, Any
 
 from console.errors import UsageError
+from console.redact import redact
 from console.replica.core import AgainError, Head, Line, News, StoppedError, well_named
 from console.replica.words import Fault
+from console.text import clean
 from console.watch.postgres import Postgres, plain
 from console.watch.reasons import causes
 
@@ -68,6 +70,10 @@ left join lateral (
 _ABOUT = """
 select pg_backend_pid(), pg_is_in_recovery() or current_setting('transaction_read_only')::boolean,
        to_regclass('sevdeck.events') is not null and to_regprocedure('sevdeck.schema_version()') is not null
+"""
+_MAY_WRITE = """
+select not pg_is_in_recovery() and not current_setting('transaction_read_only')::boolean
+       and has_table_privilege('sevdeck.events', 'insert')
 """
 _RIGHTS = """
 select has_table_privilege('sevdeck.events', 'select'), has_table_privilege('sevdeck.events', 'insert')
@@ -144,6 +150,11 @@ class PostgresServer:
             remedy = "Have its owner run `sevdeck replica init --login YOUR-LOGIN`"
             raise NotUsableError(Fault("login", "the login may not read the record", remedy))
         return standby, writes
+
+    async def may_write(self) -> bool:
+        """Whether a server that was read-only takes entries now: promoted, or the login was given the right."""
+        async with self._question() as connection:
+            return bool((await self._fetch(connection, _MAY_WRITE))[0][0])
 
     async def heads(self, incidents: Collection[str] | None) -> dict[str, dict[str, Head]]:
         found: dict[str, dict[str, Head]] = {}
@@ -265,6 +276,8 @@ def fault(error: BaseException) -> Fault:
     if isinstance(error, UsageError):
         return Fault("settings", error.message, error.remedy)
     words = plain(error, ANSWER)
+    if type(error).__name__ == "ClientConfigurationError":  # asyncpg does not know what to do with the DSN
+        return Fault("settings", clean(redact(str(error).splitlines()[0]), 160), "Check dsn in [replica]")
     state = str(getattr(error, "sqlstate", None) or "")
     if state.startswith("28"):
         return Fault("login", words, "Check dsn in [replica]")

@@ -149,6 +149,7 @@ class Replica:
     # -- while there is a connection
 
     async def _connected(self) -> None:
+        """Exchange with the server until something fails, or it deserves a new connection."""
         server = PostgresServer(self._postgres, pooler=self._pooler)
         try:
             await server.open(self._told, self._compare)
@@ -166,6 +167,8 @@ class Replica:
                         await self._rest(max(0.0, min(left, next_full - time.monotonic())))
                         continue
                 next_full = now + poll
+                if server.read_only and await server.may_write():
+                    return  # a connection that listens, too
                 if await self._everything(exchange, server):
                     self._thorough = True  # in step is what a comparison says, not what was sent
                     busy += 1

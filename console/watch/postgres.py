@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from console.config import resolve_secret
+from console.errors import UsageError
 from console.redact import add_literals, redact
 from console.text import clean
 from console.watch.address import Resolver, first_that_connects, is_address
@@ -63,6 +65,7 @@ class Postgres:
 
         dsn = resolve_secret(self._reference)
         host, by_name = _host(dsn)
+        _look_for_files(dsn)
         if host:
             add_literals([unquote(urlsplit(dsn).password or "")])
 
@@ -101,6 +104,20 @@ def _host(dsn: str) -> tuple[str, bool]:
     if port == 0 or "," in parts.netloc or "host" in options or host.startswith(("/", "%2f")):
         return "", False
     return host, options.get("sslmode", [""])[0] == "verify-full" and not is_address(host)
+
+
+def _look_for_files(dsn: str) -> None:
+    """Raise UsageError for a certificate or key that cannot be read: the error of the connection would not say which."""
+    try:
+        options = parse_qs(urlsplit(dsn).query)
+    except ValueError:
+        return
+    for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
+        for path in options.get(name, []):
+            try:
+                Path(path).open("rb").close()
+            except OSError as error:
+                raise UsageError(f"{name} of the DSN: {path}: {error.strerror}") from None
 
 
 async def one_row(connection: asyncpg.Connection[Any], query: str, deadline: float) -> list[tuple[str, Any]]:

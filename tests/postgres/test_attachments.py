@@ -16,10 +16,8 @@ from console.guide.run import PlaybookRun
 from console.incident import blobs
 from console.incident.attach import attach_file
 from console.replica.attachments import Attachments
-from tests.postgres.conftest import Server
-from tests.postgres.test_replica import Make, dsn, eventually, host, in_step, owner
-
-__all__ = ["dsn", "host"]
+from tests.postgres.cluster import Server
+from tests.postgres.hosts import Make, eventually, in_step, owner
 
 
 @asynccontextmanager

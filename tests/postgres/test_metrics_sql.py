@@ -14,7 +14,7 @@ import pytest
 from console.config import MetricConfig, ProbeConfig, StoreConfig
 from console.watch.metrics import MetricPoint, MetricsSource
 from console.watch.probes import ProbeResult, run_probe
-from tests.postgres.conftest import Server
+from tests.postgres.cluster import Server
 
 
 @pytest.fixture

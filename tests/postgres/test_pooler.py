@@ -21,10 +21,8 @@ from console.incident.attach import attach_file
 from console.replica.attachments import Attachments
 from tests.postgres.cluster import Server, identity, spare_port
 from tests.postgres.conftest import absent
+from tests.postgres.hosts import Make, eventually, in_step, notes
 from tests.postgres.test_attachments import following
-from tests.postgres.test_replica import Make, dsn, eventually, host, in_step, notes
-
-__all__ = ["dsn", "host"]
 
 _PROGRAM = "/usr/sbin/pgbouncer"
 

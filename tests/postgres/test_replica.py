@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,108 +20,12 @@ from console.incident.retention import archive
 from console.incident.store import IncidentStore
 from console.incident.verify import verify
 from console.replica.postgres import PostgresServer
-from console.replica.replica import Replica
 from console.replica.schema import initialise
 from console.replica.words import Status
 from console.watch.postgres import Postgres
-from tests.postgres.conftest import Server
+from tests.postgres.cluster import Server
+from tests.postgres.hosts import LIMIT, Host, Make, eventually, in_step, notes, owner
 from tests.unit.poison import TEXTS
-
-LIMIT = 15.0  # seconds for anything that is waited for
-
-
-class Host:
-    """A data directory of its own and a replica of it that runs."""
-
-    def __init__(self, home: Path, name: str, dsn: str, **more: Any) -> None:
-        self.store = IncidentStore(home / name, Actor("ana", host=name))
-        self.seen = asyncio.Condition()
-        self.replica = Replica(dsn, self.store, self._changed, **more)
-        self.task = asyncio.create_task(self.replica.run())
-        self._bell = asyncio.Event()
-
-    def _changed(self) -> None:
-        self._bell.set()
-
-    @property
-    def status(self) -> Status:
-        return self.replica.status
-
-    async def until(self, true: Callable[[Status], bool], limit: float = LIMIT) -> Status:
-        try:
-            async with asyncio.timeout(limit):
-                while not true(self.status):
-                    await self._bell.wait()
-                    self._bell.clear()
-        except TimeoutError:
-            raise AssertionError(f"still {self.status}") from None
-        return self.status
-
-    def write(self, journal: Journal, *texts: str) -> None:
-        for text in texts:
-            journal.append("note", {"text": text})
-        self.replica.kick()
-
-    async def stop(self) -> None:
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
-        self.replica.close()
-
-
-def notes(store: IncidentStore, id: str) -> list[str]:
-    return [str(event.data["text"]) for event in store.open(id).events() if event.kind == "note"]
-
-
-async def eventually(true: Callable[[], bool], limit: float = LIMIT) -> None:
-    end = time.monotonic() + limit
-    while not true():  # what files and servers hold: nothing to await
-        assert time.monotonic() < end, "it did not happen"
-        await asyncio.sleep(0.02)
-
-
-async def in_step(*hosts: Host) -> None:
-    """Each has given everything, and then each has asked once more."""
-    for each in (*hosts, *hosts):
-        assert await each.replica.drain(LIMIT) == 0
-        assert each.status.in_step, each.status
-
-
-@pytest.fixture
-async def dsn(postgres: Server) -> AsyncIterator[str]:
-    """A database of its own with the schema, as a login that may only add."""
-    name = f"record_{time.monotonic_ns()}"
-    admin: asyncpg.Connection[Any] = await asyncpg.connect(postgres.dsn())
-    await admin.execute(f"create database {name}")
-    if not await admin.fetchval("select exists (select from pg_roles where rolname = 'ana')"):
-        await admin.execute("create role ana login password 'correct-horse-9'")
-    await admin.close()
-    await initialise(postgres.dsn(name), ("ana",))
-    yield postgres.dsn(name).replace("postgres:correct", "ana:correct")
-
-
-@pytest.fixture
-async def host(tmp_path: Path, dsn: str) -> AsyncIterator[Callable[..., Host]]:
-    hosts: list[Host] = []
-
-    def make(name: str = "prod-1", to: str = dsn, **more: Any) -> Host:
-        hosts.append(Host(tmp_path, name, to, **more))
-        return hosts[-1]
-
-    yield make
-    for one in hosts:
-        await one.stop()
-
-
-Make = Callable[..., Host]
-
-
-@asynccontextmanager
-async def owner(postgres: Server, dsn: str) -> AsyncIterator[asyncpg.Connection[Any]]:
-    connection: asyncpg.Connection[Any] = await asyncpg.connect(postgres.dsn(dsn.rpartition("/")[2]))
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def test_two_hosts_make_one_incident(host: Make) -> None:

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from console.cli import main
-from tests.postgres.conftest import Server
+from tests.postgres.cluster import Server
 
 
 @pytest.fixture

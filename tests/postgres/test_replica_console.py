@@ -17,7 +17,7 @@ from console.incident.store import IncidentStore
 from console.replica.attachments import Attachments
 from console.replica.replica import Replica
 from console.tell.postmortem import FORMATS, render
-from tests.postgres.conftest import Server
+from tests.postgres.cluster import Server
 from tests.pty.terminal import Terminal
 
 CONSOLE = [sys.executable, "-m", "console"]
