@@ -47,6 +47,7 @@ bench: .venv/dev.stamp
 
 faults: .venv/dev.stamp
 	SEVDECK_TEST_KILLS=1000 SEVDECK_TEST_STEPS=20 $(BIN)/python -m pytest -q tests/faults -k "not runner" --durations=5
+	SEVDECK_TEST_STOPS=20 $(BIN)/python -m pytest -q -s tests/postgres/test_server_faults.py
 	for fs in tmpfs ext4 xfs btrfs; do $(BIN)/python -m tests.faults.full_disk --fs $$fs || exit 1; done
 	$(BIN)/python -m tests.faults.power_cut --fs ext4 --cuts 300
 	$(BIN)/python -m tests.faults.power_cut --fs xfs --cuts 100

@@ -69,14 +69,13 @@ left join lateral (
 )
 _ABOUT = """
 select pg_backend_pid(), pg_is_in_recovery() or current_setting('transaction_read_only')::boolean,
-       to_regclass('sevdeck.events') is not null and to_regprocedure('sevdeck.schema_version()') is not null
+       to_regclass('sevdeck.events') is not null and to_regprocedure('sevdeck.schema_version()') is not null,
+       has_table_privilege(to_regclass('sevdeck.events'), 'select'),
+       has_table_privilege(to_regclass('sevdeck.events'), 'insert')
 """
 _MAY_WRITE = """
 select not pg_is_in_recovery() and not current_setting('transaction_read_only')::boolean
        and has_table_privilege('sevdeck.events', 'insert')
-"""
-_RIGHTS = """
-select has_table_privilege('sevdeck.events', 'select'), has_table_privilege('sevdeck.events', 'insert')
 """
 
 
@@ -113,30 +112,30 @@ class PostgresServer:
             if pid != own:
                 told(str(payload))
 
+        async with asyncio.timeout(ANSWER), transaction(connection):
+            standby, writes = await self._examine(connection, own)
+        if standby:
+            self.read_only = "a read-only standby, nothing can be stored there"
+        elif not writes:
+            self.read_only = "the login may read and not write"
+        self.writable = not self.read_only
+        if self.pooled:
+            return
+        connection.add_termination_listener(lambda _: lost())
         async with asyncio.timeout(ANSWER):
-            async with transaction(connection):
-                standby, writes = await self._examine(connection, own)
-            if standby:
-                self.read_only = "a read-only standby, nothing can be stored there"
-            elif not writes:
-                self.read_only = "the login may read and not write"
-            self.writable = not self.read_only
-            if not self.pooled:
-                connection.add_termination_listener(lambda _: lost())
-                await connection.execute("set synchronous_commit = on; set jit = off")
-                if not standby:  # before the first comparison, so that nothing falls between
-                    await connection.add_listener(CHANNEL, heard)
+            await connection.execute("set synchronous_commit = on; set jit = off")
+            if not standby:  # before the first comparison, so that nothing falls between
+                await connection.add_listener(CHANNEL, heard)
 
     async def _examine(self, connection: asyncpg.Connection[Any], own: int) -> tuple[bool, bool]:
         """Whether nothing can be written there now, and whether the login may. Raises NotUsableError."""
-        pid, standby, there = (await connection.fetch(_ABOUT))[0]
+        pid, standby, there, reads, writes = (await connection.fetch(_ABOUT))[0]
         self.pooled = self.pooled or pid != own  # it is another one than who answered the login
         if not there:
             remedy = "Run `sevdeck replica init` with the DSN of the database's owner"
             raise NotUsableError(Fault("schema", "the schema sevdeck is missing", remedy))
         try:
             version = int(await connection.fetchval("select sevdeck.schema_version()"))
-            reads, writes = (await connection.fetch(_RIGHTS))[0]
         except Exception as error:
             if getattr(error, "sqlstate", None) != "42501":
                 raise
