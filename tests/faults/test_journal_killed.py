@@ -32,7 +32,7 @@ def start(directory: Path, *more: str) -> subprocess.Popen[bytes]:
     )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(300 + 3 * ROUNDS)  # each writer reads what all before it left
 def test_what_was_acknowledged_survives_sigkill(tmp_path: Path) -> None:
     directory = tmp_path / "INC-2026-0001"
     directory.mkdir()
