@@ -7,6 +7,7 @@ checks, and asks for one incident with one question; whatever does not fit is le
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from console.replica.core import (
     NOTHING,
     AgainError,
     Call,
+    Head,
     Line,
     Local,
     News,
@@ -42,6 +44,7 @@ class Outcome:
     plan: Plan
     moved: int
     trouble: str = ""  # this host's disk, in words
+    given: frozenset[str] = frozenset()  # incidents of which something was pushed that the server was not asked about
 
 
 @dataclass
@@ -55,6 +58,7 @@ class Exchange:
     stopped: dict[str, Stopped] = field(default_factory=dict)  # by writer
     _there: dict[str, Vector] | None = None  # what the server answered last, over this connection
     _here: dict[str, Vector] = field(default_factory=dict)
+    _given: dict[str, Head] = field(default_factory=dict)  # what was pushed since, by writer: where the next goes on
 
     async def look(self, incidents: Collection[str] | None = None) -> Outcome:
         """Compare only."""
@@ -63,7 +67,7 @@ class Exchange:
         local, remote, plan = await self.call(lambda: self._compare(found, incidents))
         self._note(plan)
         if incidents is None:
-            self._there, self._here = dict(remote), dict(local)
+            self._there, self._here, self._given = dict(remote), dict(local), {}
         return Outcome(local, remote, plan, 0)
 
     async def round(self, incidents: Collection[str] | None = None) -> Outcome:
@@ -87,7 +91,7 @@ class Exchange:
     async def quick(self, told: Collection[str], *, written: bool) -> Outcome | None:
         """Give what is new here (`written`), take what is new of incidents that somebody else added to (`told`).
 
-        None: that was not enough, `round` has to look. Nothing counts as given but what the server then answers.
+        None: that was not enough, `round` has to look. What was given counts when the server is asked about it.
         """
         if self._there is None or not all(key in self._here for key in told):
             return None
@@ -100,12 +104,14 @@ class Exchange:
                     await self.server.push(step.incident, step.writer, step.previous, lines)
                 except (AgainError, StoppedError):
                     return None
+                self._given[step.writer] = Head(lines[-1].seq, lines[-1].hash)
+        given = frozenset(step.incident for step in fresh) - {*told}
         asked: dict[str, News] = {}
-        for key in sorted({*told, *(step.incident for step in fresh)}):
+        for key in sorted(told):
             asked[key] = await self.server.news(key, {w: head.seq for w, head in self._here[key].items()}, _FEW)
         if not asked:
-            return Outcome({}, {}, Plan((), (), ()), 0)
-        return await self.call(lambda: self._take(asked))
+            return Outcome({}, {}, Plan((), (), ()), 0, given=given)
+        return dataclasses.replace(await self.call(lambda: self._take(asked)), given=given)
 
     def _fresh(self) -> dict[Step, list[Line]] | None:
         """What this host has and the server had not when it answered last; None when that is much, or goes back."""
@@ -115,7 +121,7 @@ class Exchange:
         for key, vector in self._here.items():
             known = self._there.get(key, {})
             for writer, head in vector.items():
-                there = known.get(writer, NOTHING)
+                there = self._given.get(writer) or known.get(writer, NOTHING)
                 if head.seq > there.seq + _FEW:
                     return None
                 if head.seq > there.seq:
@@ -141,6 +147,8 @@ class Exchange:
             local, remote, plan = self._compare(heads, heads.keys())
         self._there |= remote
         self._here |= local
+        for writer in {writer for vector in remote.values() for writer in vector}:
+            self._given.pop(writer, None)
         left = len(self._going(plan.pull)) + (len(self._going(plan.push)) if self.server.writable else 0)
         return Outcome(local, remote, plan, left, trouble)
 

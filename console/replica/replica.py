@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from console.config import Config
-from console.errors import RecordError
+from console.errors import RecordError, SevdeckError
 from console.incident.store import IncidentStore
 from console.replica.core import MOST, NOTHING, Stopped, Vector, Vectors, entries
 from console.replica.exchange import Exchange, Outcome
@@ -32,6 +32,8 @@ POLL = 5.0  # seconds between comparisons of everything
 _POLL_POOLED = 1.0  # behind a pooler no hint comes
 _BACKOFF = (0.25, 5.0)  # seconds: first wait, longest wait
 _SOON = 0.1  # seconds until what another console of this host is writing down is asked for again
+_ASK = 0.05  # seconds after something was given until the server is asked about it: others want it first
+_COUNT = 1.0  # seconds for counting what waits; a disk that stands still must not keep anybody from leaving
 _POOLER = ("26000", "42P05")  # a prepared statement is not there, or one that we did not make is
 _STOPPED = 60.0  # seconds until a writer that was stopped is tried again
 _LEAST = 10  # entries in one request on a line that is too slow for more
@@ -72,6 +74,7 @@ class Replica:
         self._hints: set[str] = set()
         self._written = False
         self._thorough = False
+        self._given: frozenset[str] = frozenset()  # incidents that something was given of, not yet asked about
         self._try_stopped_at = math.inf
         self._remote: dict[str, Vector] | None = None  # what the server said last
         self._local: dict[str, Vector] = {}
@@ -118,7 +121,7 @@ class Replica:
                     self._compare()
                     await self._news.wait()
         except TimeoutError:
-            pass
+            return await self._count()  # the last comparison may be older than what waits
         return await self._count() if self.status.away else self.status.waiting
 
     async def look(self) -> tuple[Status, Outcome | None]:
@@ -207,6 +210,9 @@ class Replica:
         if outcome is None:
             return None
         keys = {*outcome.local, *outcome.remote}
+        self._given = (self._given | outcome.given) - keys
+        if outcome.given:
+            asyncio.get_running_loop().call_later(_ASK, self._ask)
         if keys:
             self._publish(exchange, server, outcome, keys)
         if not outcome.moved:
@@ -223,6 +229,13 @@ class Replica:
     def _told(self, incident: str) -> None:
         self._hints.add(incident)
         self._wake.set()
+
+    def _ask(self) -> None:
+        """See whether the server has what was given; a hint about the same incident may have led to that already."""
+        if self._given:
+            self._hints |= self._given
+            self._given = frozenset()
+            self._wake.set()
 
     async def _rest(self, seconds: float) -> None:
         """Until somebody wakes us, or it is time to ask anyway."""
@@ -291,8 +304,10 @@ class Replica:
         if remote is None:
             return None
         try:
-            return await self._lane.call(lambda: behind(self._files.heads(), remote, self.status.stopped))
-        except (RecordError, OSError):
+            return await self._lane.call(
+                lambda: behind(self._files.heads(), remote, self.status.stopped), deadline=_COUNT
+            )
+        except (SevdeckError, OSError):
             return None
 
     # -- saying it

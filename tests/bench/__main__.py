@@ -1,7 +1,7 @@
 """All figures as one Markdown table: `python -m tests.bench [--quick] [SECTION ...]`.
 
 It measures and does not judge: the exit code is 0 unless the bench itself is broken. Sections that need a Docker
-engine say so where there is none.
+engine or a PostgreSQL say so where there is none.
 """
 
 from __future__ import annotations
@@ -63,6 +63,12 @@ def _parsing(quick: bool) -> list[Row]:
     return parsing_bench.rows()
 
 
+def _replica(quick: bool) -> list[Row]:
+    from tests.bench import replica_bench
+
+    return replica_bench.rows(quick)
+
+
 SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "startup": _startup,
     "wire": _wire,
@@ -72,6 +78,7 @@ SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "logs": _logs,
     "journal": _journal,
     "parsing": _parsing,
+    "replica": _replica,
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ import pytest
 from tests.postgres.cluster import Server
 from tests.postgres.conftest import absent
 from tests.postgres.hosts import Make, eventually, in_step, notes
+from tests.postgres.ways import Slow
 
 
 @pytest.mark.timeout(180)
@@ -34,43 +34,6 @@ def test_packets_that_are_really_lost(postgres: Server) -> None:
     assert told["reset: noticed"] <= 3
     assert all(told[name] <= 12 for name in ("found again", "found once more", "after the reset"))
     assert told["entries"] == "refused"
-
-
-class Slow:
-    """A way to the server on which every byte takes a while, in both directions."""
-
-    def __init__(self, port: int, delay: float) -> None:
-        self._to, self._delay = port, delay
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> Slow:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self._to)
-        for source, sink in ((reader, back), (there, writer)):
-            task = asyncio.create_task(self._pass(source, sink))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        try:
-            while data := await source.read(4096):  # 4 kB each delay: at 0.2 s that is 20 kB/s
-                await asyncio.sleep(self._delay)
-                sink.write(data)
-                await sink.drain()
-        except OSError:
-            pass
-        finally:
-            sink.close()
 
 
 async def test_over_a_slow_way_entries_still_flow(host: Make, postgres: Server, dsn: str) -> None:

@@ -25,6 +25,7 @@ from console.replica.words import Status
 from console.watch.postgres import Postgres
 from tests.postgres.cluster import Server
 from tests.postgres.hosts import LIMIT, Host, Make, eventually, in_step, notes, owner
+from tests.postgres.ways import BlackHole
 from tests.unit.poison import TEXTS
 
 
@@ -314,51 +315,6 @@ def _closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class BlackHole:
-    """A way to the server on which, at will, nothing comes through any more and nothing is closed."""
-
-    def __init__(self, port: int) -> None:
-        self._to = port
-        self._open = asyncio.Event()
-        self._open.set()
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> BlackHole:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def swallow(self) -> None:
-        self._open.clear()
-
-    def release(self) -> None:
-        self._open.set()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self._to)
-        for source, sink in ((reader, back), (there, writer)):
-            task = asyncio.create_task(self._pass(source, sink))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        try:
-            while data := await source.read(65536):
-                await self._open.wait()
-                sink.write(data)
-                await sink.drain()
-        except OSError:
-            pass
-        finally:
-            sink.close()
-
-
 async def test_a_black_hole_is_noticed_and_left_again(host: Make, postgres: Server, dsn: str) -> None:
     async with BlackHole(postgres.port) as way:
         one = host("prod-1", dsn.replace(str(postgres.port), str(way.port)), poll=1.0)
@@ -368,6 +324,7 @@ async def test_a_black_hole_is_noticed_and_left_again(host: Make, postgres: Serv
         way.swallow()
         one.write(journal, "into the dark")
         began = time.monotonic()
+        assert await one.replica.drain(0.3) == 1, "not noticed yet, and counted all the same"
         status = await one.until(lambda s: s.state == "timeout")
         print(f"black hole noticed after {time.monotonic() - began:.1f} s")
         assert time.monotonic() - began < 10 and status.waiting == 1

@@ -156,6 +156,24 @@ class Exchanging(RuleBasedStateMachine):
         self.written: dict[str, list[Line]] = {writer: chain(writer, 1) for writer in WRITERS[:3]}
         self.hosts = [Memory({writer: self.written[writer]}) for writer in WRITERS[:3]]
         self.server = Memory()
+        self.links: dict[int, Exchange] = {}
+
+    @rule(host=st.integers(0, 2), told=st.booleans(), written=st.booleans(), questions=st.none() | st.integers(0, 4))
+    def a_connection_that_lasts(self, host: int, told: bool, written: bool, questions: int | None) -> None:
+        """One entry, one question: on the same connection, whatever became of the server and the files meanwhile."""
+        link = self.links.setdefault(host, Exchange(Wire(self.server), self.hosts[host], directly, limit=3))
+        assert isinstance(link.server, Wire)
+        link.server.cut_after = questions
+        try:
+            outcome = asyncio.run(link.quick({KEY} if told else (), written=written))
+            if outcome is None:
+                outcome = asyncio.run(link.round())
+        except CutError:
+            del self.links[host]
+            return
+        for vector in outcome.remote.values():  # what it was said to have, it had; a push is not what is said
+            assert all(head.seq <= len(self.server.chains[writer]) for writer, head in vector.items())
+        assert not link.stopped
 
     @rule(host=st.integers(0, 2), count=st.integers(1, 5))
     def write(self, host: int, count: int) -> None:
@@ -198,8 +216,50 @@ class Exchanging(RuleBasedStateMachine):
             return
         for host in (*self.hosts, *self.hosts):
             assert not synchronise(host, Wire(self.server)).stopped
+        self.come_to_rest_quickly()
         for place in (self.server, *self.hosts):
             assert place.chains == self.written
+
+    def come_to_rest_quickly(self) -> None:
+        """What one host writes is with another after one quick step of each."""
+        giver, taker = (Exchange(Wire(self.server), self.hosts[host], directly) for host in (0, 1))
+        for link in (giver, taker):
+            asyncio.run(link.round())
+        self.write(0, 2)
+        told = asyncio.run(giver.quick((), written=True))
+        assert told is not None and told.given == {KEY}
+        taken = asyncio.run(taker.quick({KEY}, written=False))
+        assert taken is not None and taken.moved == 0
+        assert self.hosts[1].chains[WRITERS[0]] == self.written[WRITERS[0]]
+        asyncio.run(giver.quick({KEY}, written=False))
+        synchronise(self.hosts[2], Wire(self.server))
+
+
+def test_a_fork_on_a_connection_that_lasts_is_found() -> None:
+    ours = chain(WRITERS[0], 3)
+    local, server = Memory({WRITERS[0]: ours}), Memory({WRITERS[0]: ours})
+    link = Exchange(Wire(server), local, directly)
+    asyncio.run(link.round())
+    local.chains[WRITERS[0]].append(entry(WRITERS[0], 4, ours[-1].hash, "here"))
+    server.chains[WRITERS[0]].append(entry(WRITERS[0], 4, ours[-1].hash, "there"))
+    assert asyncio.run(link.quick((), written=True)) is None, "the server refuses it; the comparison says why"
+    asyncio.run(link.quick({KEY}, written=False))
+    assert {stop.kind for stop in link.stopped.values()} == {"fork"}
+    assert len(local.chains[WRITERS[0]]) == len(server.chains[WRITERS[0]]) == 4
+
+
+def test_what_a_server_swallows_does_not_count_as_given() -> None:
+    class Swallows(Wire):
+        async def push(self, incident: str, writer: str, previous: str, lines: Sequence[Line]) -> None:
+            return
+
+    local, server = Memory({WRITERS[0]: chain(WRITERS[0], 2)}), Memory({WRITERS[0]: chain(WRITERS[0], 2)})
+    link = Exchange(Swallows(server), local, directly)
+    asyncio.run(link.round())
+    local.chains[WRITERS[0]] = chain(WRITERS[0], 3)
+    asyncio.run(link.quick((), written=True))
+    outcome = asyncio.run(link.quick({KEY}, written=False))
+    assert outcome is not None and outcome.plan.waiting == 1 and outcome.moved
 
 
 TestExchanging = Exchanging.TestCase
