@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from console.checks.check import Finding
     from console.guide.desk import Desk
     from console.incident.records import Incident
-    from console.incident.store import IncidentStore
     from console.replica.attachments import Attachments
     from console.replica.replica import Replica
     from screens.seat import Seat
@@ -186,19 +185,20 @@ class Sevdeck(App[int]):
             self.run_worker(desk.run(), group="desk")
             dsn = self._config.extra.get("replica", {}).get("dsn")
             if dsn:
-                self._share(desk.store, dsn)
+                self._share(desk, dsn)
         return self._made_seat
 
-    def _share(self, store: IncidentStore, dsn: str) -> None:
+    def _share(self, desk: Desk, dsn: str) -> None:
         """Follow the record on the server as well."""
         from console.replica.attachments import Attachments
         from console.replica.replica import replica
 
-        self._replica = replica(self._config, store, self._show)
-        self._attachments = Attachments(dsn, store)
-        for one in (self._replica, self._attachments):
-            if one is not None:
-                self.run_worker(one.run(), group="replica")
+        self._replica = replica(self._config, desk.store, self._show)
+        if self._replica is not None:
+            self._replica.pending = desk.bound
+            self.run_worker(self._replica.run(), group="replica")
+        self._attachments = Attachments(dsn, desk.store)
+        self.run_worker(self._attachments.run(), group="replica")
 
     # -- what is known goes to the screen in front
 

@@ -37,7 +37,7 @@ from console.incident.skew import skew
 from console.incident.state import plain_entry
 from console.incident.store import IncidentStore
 from console.incident.verify import combined_head
-from console.incident.writer import NotSavedError
+from console.incident.writer import Bound, NotSavedError
 from console.watch.lane import QueueLane
 from console.watch.readings import Readings
 from console.watch.recorder import FlightRecorder
@@ -113,11 +113,17 @@ class Desk:
         """The same as lines of the timeline, oldest first."""
         return tuple(plain_entry(one.event) for one in self._late())
 
+    def bound(self) -> tuple[Bound, ...]:
+        """The entry that the disk does not take, for a server to keep meanwhile."""
+        found = self._journal.bound() if self._journal is not None else None
+        return (found,) if found is not None else ()
+
     def _late(self) -> list[Unsaved]:
         """What a disk that is well would have taken by now."""
         waiting = dict(self._waiting)
-        if self._journal is not None:
-            waiting |= {one.event.id: one for one in self._journal.unsaved() if one.event.id not in waiting}
+        for one in self._journal.unsaved() if self._journal is not None else ():
+            known = waiting.get(one.event.id, one)
+            waiting[one.event.id] = Unsaved(known.since, one.event)
         late = [one for one in waiting.values() if self._clock() - one.since > _LATE]
         return sorted(late, key=lambda one: one.since)
 

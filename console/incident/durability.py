@@ -106,7 +106,9 @@ class Standing:
         """The status line; "" while there is nothing to say."""
         if not self.here and not self.unsaved and not self.server:
             return ""
-        return line(counts(self.here, self.there, len(self.unsaved)), self.server)
+        kept = sum(self.place(entry) == "server" for entry in self.unsaved)
+        said = line(counts(self.here, self.there, len(self.unsaved) - kept), self.server)
+        return f"◇ {kept} in DB only · {said}" if kept else said
 
 
 def damage_words(damage: Sequence[Damage], has_copy: Callable[[str, int], bool]) -> str:

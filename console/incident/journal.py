@@ -22,7 +22,7 @@ from console.incident.clock import HybridClock
 from console.incident.disk import Disk, RealDisk
 from console.incident.events import Actor, Event, admit, check_kind, check_time, draft, new_id, short
 from console.incident.shelf import MIRROR, bring_home, journal_files, make_spare, spare_files, spare_places
-from console.incident.writer import DiskFailedError, NotSavedError, Writer, lacking
+from console.incident.writer import Bound, DiskFailedError, NotSavedError, Writer, lacking
 
 __all__ = ["Journal", "NotSavedError", "Unsaved"]
 
@@ -128,6 +128,11 @@ class Journal:
             since = underway[pending.id].since if pending.id in underway else pending.written_at
             underway[pending.id] = Unsaved(since, pending)
         return sorted(underway.values(), key=lambda one: one.since)
+
+    def bound(self) -> Bound | None:
+        """The entry that the disk does not take, with the bytes that it will have there: for whoever can keep it."""
+        writer = self._writer
+        return writer.bound() if writer is not None else None
 
     @property
     def elsewhere(self) -> str:

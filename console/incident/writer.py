@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from console import __version__
 from console.errors import RecordError
@@ -26,6 +26,8 @@ from console.incident.events import Actor, Event, admit, encode_event, new_id, s
 
 RESERVE = 1 << 20  # bytes kept for a full disk: about 2,700 entries
 _STEP = 64 << 10  # bytes, about 160 entries, after which it is topped up: a disk may fill up at any of them
+_SLOW = 1.0  # seconds
+_BODY = len('{"h":"') + 64 + len('","e":')  # where the body begins in a line
 _ROOM = "Free some space and try again; entries before this one are safe"
 _LIMIT = "Raise `{}` for this program; entries before this one are safe"
 # What passes when somebody makes room or lifts a limit: the file is sound, the entry waits. The last two can only
@@ -48,6 +50,16 @@ class DiskFailedError(RecordError):
     """The disk itself failed. This place is given up; the entry may be written to another one with the same id."""
 
 
+class Bound(NamedTuple):
+    """An entry that the disk has not taken, bound to its number and its bytes for good: other ones will never be."""
+
+    incident: str
+    writer: str
+    seq: int
+    hash: str
+    body: bytes
+
+
 class Writer:
     """One file, one session. `seq`, `head` and `offset` describe what is acknowledged."""
 
@@ -60,6 +72,7 @@ class Writer:
         self.head = START
         self.pending: Event | None = None
         self._line = b""  # bytes of `pending`: once tried, an entry may only ever be these bytes
+        self._failed = False  # the disk was asked to take `pending` and did not
         self._offset = 0
         self._ask_at = 0  # end of file from which on the reserve is asked for again
         self._poison = ""
@@ -121,6 +134,7 @@ class Writer:
         )
         body = encode_event(event)
         h, self._line = frame(self.head, body)
+        self._failed = False
         self.pending = dataclasses.replace(event, hash=h)
         finished = self.finish_pending()
         assert finished is not None
@@ -147,6 +161,7 @@ class Writer:
         except OSError as error:
             if (passing := lacking(error, self._directory)) is not None:
                 self._ask_at = 0
+                self._failed = True
                 raise passing from None
             # After a failed sync the kernel may have dropped the pages and call the next one a success.
             self._poison = error.strerror or str(error)
@@ -155,6 +170,15 @@ class Writer:
         self.seq, self.head = event.seq, event.hash
         self.pending, self._line = None, b""
         return event
+
+    def bound(self) -> Bound | None:
+        """`pending`, when the disk refused it or has been busy with it for a second. From any thread."""
+        event, line = self.pending, self._line
+        if event is None or not line.startswith(b'{"h":"%b","e":' % event.hash.encode("ascii")):
+            return None  # between two entries
+        if not self._failed and self._wall() - event.written_at < _SLOW:
+            return None
+        return Bound(self._incident, self.id, event.seq, event.hash, line[_BODY:-2])
 
     def abandon(self) -> None:
         """Let go of a file that another process writes to: this one is its fork."""

@@ -56,6 +56,7 @@ class Exchange:
     call: Call
     limit: int = MOST  # entries in one request
     stopped: dict[str, Stopped] = field(default_factory=dict)  # by writer
+    bound: frozenset[str] = frozenset()  # writers here whose next entry waits for the disk: it is not taken from there
     _there: dict[str, Vector] | None = None  # what the server answered last, over this connection
     _here: dict[str, Vector] = field(default_factory=dict)
     _given: dict[str, Head] = field(default_factory=dict)  # what was pushed since, by writer: where the next goes on
@@ -113,6 +114,18 @@ class Exchange:
             return Outcome({}, {}, Plan((), (), ()), 0, given=given)
         return dataclasses.replace(await self.call(lambda: self._take(asked)), given=given)
 
+    async def offer(self, incident: str, writer: str, line: Line) -> bool:
+        """Give the server an entry that the disk here does not take, if it has all before it. Whether it was given."""
+        there = self._given.get(writer) or (self._there or {}).get(incident, {}).get(writer, NOTHING)
+        if not self.server.writable or writer in self.stopped or there.seq != line.seq - 1:
+            return False
+        try:
+            await self.server.push(incident, writer, there.hash, [line])
+        except (AgainError, StoppedError):
+            return False
+        self._given[writer] = Head(line.seq, line.hash)
+        return True
+
     def _fresh(self) -> dict[Step, list[Line]] | None:
         """What this host has and the server had not when it answered last; None when that is much, or goes back."""
         assert self._there is not None
@@ -149,15 +162,18 @@ class Exchange:
         self._here |= local
         for writer in {writer for vector in remote.values() for writer in vector}:
             self._given.pop(writer, None)
-        left = len(self._going(plan.pull)) + (len(self._going(plan.push)) if self.server.writable else 0)
+        left = len(self._going(plan.pull)) + (self._to_push(plan) if self.server.writable else 0)
         return Outcome(local, remote, plan, left, trouble)
+
+    def _to_push(self, plan: Plan) -> int:
+        return sum(step.writer not in self.stopped for step in plan.push)
 
     def _note(self, plan: Plan) -> None:
         for fork in plan.forks:
             self.stopped.setdefault(fork.writer, fork)
 
     def _going(self, steps: Sequence[Step]) -> list[Step]:
-        return [step for step in steps if step.writer not in self.stopped]
+        return [step for step in steps if step.writer not in self.stopped and step.writer not in self.bound]
 
     def _compare(self, found: Vectors, incidents: Collection[str] | None) -> tuple[Vectors, Vectors, Plan]:
         gone = self.local.retired()

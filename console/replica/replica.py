@@ -12,13 +12,14 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from console.config import Config
 from console.errors import RecordError, SevdeckError
 from console.incident.store import IncidentStore
-from console.replica.core import MOST, NOTHING, Stopped, Vector, Vectors, entries
+from console.incident.writer import Bound
+from console.replica.core import MOST, NOTHING, Line, Stopped, Vector, Vectors, entries
 from console.replica.exchange import Exchange, Outcome
 from console.replica.files import Files
 from console.replica.postgres import PostgresServer, fault
@@ -50,6 +51,8 @@ class Replica:
     """Synchronises every incident of a store with the server of `dsn` (or a reference to one) while `run` runs.
 
     `status` is replaced whenever something about it changes; then `changed` is called, on the loop's thread.
+    `pending` may be set: entries that this host's disk does not take now (`Journal.bound`). They are given to the
+    server with the bytes they will have on the disk, once it has all before them. It is called on the loop's thread.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Replica:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.status = Status(since=clock())
+        self.pending: Callable[[], Iterable[Bound]] = tuple
         self._postgres = Postgres(dsn, "replica")
         self._files = Files(store)
         self._lane = QueueLane("replica files")
@@ -164,6 +168,7 @@ class Replica:
                 now = time.monotonic()
                 told, self._hints = self._hints, set()
                 written, self._written = self._written, False
+                await self._offer(exchange)
                 if not (self._thorough or now >= next_full or not (told or written)):
                     left = await self._quick(exchange, server, told, written)
                     if left is not None:
@@ -220,6 +225,17 @@ class Replica:
         self._hints |= keys
         self._written = True
         return _SOON
+
+    async def _offer(self, exchange: Exchange) -> None:
+        """Give what the disk does not take, and ask about it a moment later like about all that is given."""
+        here = {name: key for key, name in self._files.names().items()}
+        found = [one for one in self.pending() if one.incident in here]
+        exchange.bound = frozenset(one.writer for one in found)
+        for one in found:
+            key = here[one.incident]
+            if await exchange.offer(key, one.writer, Line(one.seq, one.hash, one.body)):
+                self._given |= {key}
+                asyncio.get_running_loop().call_later(_ASK, self._ask)
 
     def _compare(self) -> None:
         """Compare everything at the next opportunity, which is now."""

@@ -455,3 +455,18 @@ async def test_how_soon_others_see_it(host: Make, dsn: str) -> None:
 
 def test_a_status_can_be_said_without_a_server() -> None:
     assert Status().words(0.0) == "DB connecting - recording here, what waits is not known yet"
+
+
+async def test_a_refused_entry_is_tried_again_when_it_is_asked_for(host: Make, postgres: Server, dsn: str) -> None:
+    async with owner(postgres, dsn) as connection:
+        await connection.execute("alter table sevdeck.events add constraint short check (octet_length(body) < 2000)")
+        one = host("prod-1")
+        journal = one.store.create("Checkout returns 502", 1)
+        one.write(journal, "long " * 600)
+        await one.until(lambda s: s.state == "refused" and s.waiting == 1)
+        one.replica.retry()
+        one.write(journal, "short")
+        await one.until(lambda s: s.state == "refused" and s.waiting == 2)  # the control: nothing has changed there
+        await connection.execute("alter table sevdeck.events drop constraint short")
+        one.replica.retry()
+        await one.until(lambda s: s.in_step and s.waiting == 0 and s.stopped == ())

@@ -12,6 +12,7 @@ import pytest
 
 from console.config import Config
 from console.guide.desk import Desk
+from console.incident.durability import Standing
 from console.incident.events import Actor
 from console.incident.store import IncidentStore
 from tests.unit.faulty_disk import FaultyDisk, failing
@@ -51,16 +52,21 @@ async def until(true: Callable[[], bool]) -> None:
 
 async def test_an_entry_that_a_full_disk_holds_up_outlives_who_waited_for_it(desk: Desk) -> None:
     assert isinstance(desk.store, Store)
+    await desk.append("note", {"text": "before"})
     desk.store.faulty.on_write = failing(errno.ENOSPC)
     first = asyncio.ensure_future(desk.append("note", {"text": "first"}))
     await until(lambda: bool(desk.trouble))
     first.cancel()  # another question of the screen takes its place
     second = asyncio.ensure_future(desk.append("note", {"text": "second"}))
     await until(lambda: len(desk.unsaved_entries) == 2)
+    (bound,) = desk.bound()
+    standing = Standing(desk.heads, {bound.writer: (bound.seq, bound.hash)}, "", desk.unsaved_entries)
+    assert sorted(map(standing.place, standing.unsaved)) == ["server", "unsaved"], "a server may keep one meanwhile"
+    assert standing.line.startswith("◇ 1 in DB only · ○ 1 NOT SAVED · ● ")
     assert desk.unsaved.startswith("2 entries NOT SAVED") and "the disk is full" in desk.unsaved
     desk.store.faulty.on_write = lambda data: data
     await second
-    await until(lambda: sorted(notes(desk)) == ["first", "second"])
+    await until(lambda: sorted(notes(desk)) == ["before", "first", "second"])
     assert first.cancelled() and desk.unsaved == ""
 
 
