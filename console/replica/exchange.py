@@ -109,7 +109,8 @@ class Exchange:
         given = frozenset(step.incident for step in fresh) - {*told}
         asked: dict[str, News] = {}
         for key in sorted(told):
-            asked[key] = await self.server.news(key, {w: head.seq for w, head in self._here[key].items()}, _FEW)
+            after = {writer: head.seq for writer, head in self._here.get(key, {}).items()}
+            asked[key] = await self.server.news(key, after, _FEW)
         if not asked:
             return Outcome({}, {}, Plan((), (), ()), 0, given=given)
         return dataclasses.replace(await self.call(lambda: self._take(asked)), given=given)
