@@ -81,6 +81,7 @@ class Desk:
         self._clocks: tuple[str, ...] = ()  # hosts whose clocks disagree, in words
         self._clocks_at = -math.inf  # monotonic; when the record was looked through for that
         self._damage = ""  # what of the record cannot be served, in words
+        self._order = asyncio.Lock()  # what was said first is written first, also when the disk refuses it for a while
         self._waiting: dict[str, Unsaved] = {}  # by id: refused by a full disk, or behind something that hangs
         self._readings = Readings()
         self._facts = FactStream(config)
@@ -252,19 +253,23 @@ class Desk:
             self._waiting[entry] = Unsaved(began, drafted)
             self._changed()
 
+        def write() -> Event:
+            """When it was said, where that is not now."""
+            when = began if at is None and self._clock() - began > _LATE else at
+            return journal.append(kind, data, id=entry, at=when, actor=actor)
+
         # Not only the disk may hold it up: it waits for its turn behind whatever hangs there.
         late = asyncio.get_running_loop().call_later(_LATE, wait)
         try:
-            while True:
-                try:
-                    event: Event = await self._writer.call(
-                        lambda: journal.append(kind, data, id=entry, at=at, actor=actor)
-                    )
-                    break
-                except NotSavedError as error:
-                    self.trouble = error.message
-                    wait()
-                    await asyncio.sleep(_RETRY)
+            async with self._order:
+                while True:
+                    try:
+                        event: Event = await self._writer.call(write)
+                        break
+                    except NotSavedError as error:
+                        self.trouble = error.message
+                        wait()
+                        await asyncio.sleep(_RETRY)
         finally:
             late.cancel()
             self._waiting.pop(entry, None)

@@ -66,7 +66,10 @@ async def test_an_entry_that_a_full_disk_holds_up_outlives_who_waited_for_it(des
     assert desk.unsaved.startswith("2 entries NOT SAVED") and "the disk is full" in desk.unsaved
     desk.store.faulty.on_write = lambda data: data
     await second
-    await until(lambda: sorted(notes(desk)) == ["before", "first", "second"])
+    await until(lambda: notes(desk) == ["before", "first", "second"])
+    assert desk.incident is not None
+    last = desk.incident.timeline[-1]
+    assert last.at < last.written_at - 0.9, "it happened when it was said, not when there was room for it"
     assert first.cancelled() and desk.unsaved == ""
 
 
