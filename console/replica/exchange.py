@@ -44,6 +44,7 @@ class Outcome:
     plan: Plan
     moved: int
     trouble: str = ""  # this host's disk, in words
+    taken: int = 0  # entries that came
     given: frozenset[str] = frozenset()  # incidents of which something was pushed that the server was not asked about
 
 
@@ -164,7 +165,7 @@ class Exchange:
         for writer in {writer for vector in remote.values() for writer in vector}:
             self._given.pop(writer, None)
         left = len(self._going(plan.pull)) + (self._to_push(plan) if self.server.writable else 0)
-        return Outcome(local, remote, plan, left, trouble)
+        return Outcome(local, remote, plan, left, trouble, taken)
 
     def _to_push(self, plan: Plan) -> int:
         return sum(step.writer not in self.stopped for step in plan.push)

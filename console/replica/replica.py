@@ -222,6 +222,8 @@ class Replica:
             self._publish(exchange, server, outcome, keys)
         if not outcome.moved:
             return math.inf
+        if outcome.taken:
+            return None  # there is more than one question brings
         self._hints |= keys
         self._written = True
         return _SOON

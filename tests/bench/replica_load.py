@@ -48,6 +48,7 @@ async def _replica(dsn: str, directory: Path, seconds: float, pace: float) -> di
         await bell.wait()
     journal: Journal = store.open(store.list()[0].id)
     journal.append("note", {"text": "here"})
+    journal.poll()
     replica.kick()
     seen: list[float] = []
     written: list[float] = []
