@@ -121,12 +121,15 @@ class Desk:
 
     def _late(self) -> list[Unsaved]:
         """What a disk that is well would have taken by now."""
+        return [one for one in self._held() if self._clock() - one.since > _LATE]
+
+    def _held(self) -> list[Unsaved]:
+        """What is on its way to the disk, in the order in which it was said."""
         waiting = dict(self._waiting)
         for one in self._journal.unsaved() if self._journal is not None else ():
             known = waiting.get(one.event.id, one)
             waiting[one.event.id] = Unsaved(known.since, one.event)
-        late = [one for one in waiting.values() if self._clock() - one.since > _LATE]
-        return sorted(late, key=lambda one: one.since)
+        return sorted(waiting.values(), key=lambda one: one.since)
 
     @property
     def elsewhere(self) -> str:
@@ -140,10 +143,30 @@ class Desk:
             return "everything is saved where it belongs"
         # Not in the writer's thread: that one may be waiting for the disk.
         why = self.trouble.removeprefix("not saved: ").split(" (")[0] or "the disk does not answer"
-        moved = await asyncio.to_thread(journal.go_elsewhere, why)
-        if not moved and self._writer.stuck_for is not None:
-            return "the disk holds on to what is being written: it is saved when the disk answers"
+        if (self._writer.stuck_for or 0.0) > _LATE:
+            moved = await self._leave_behind(journal, why)
+        else:
+            moved = await asyncio.to_thread(journal.go_elsewhere, why)
         return "" if moved else "there is no other place that can be written to"
+
+    async def _leave_behind(self, journal: Journal, why: str) -> bool:
+        """Go on in a spare place with a journal and a thread anew: the present ones wait in the kernel, nobody knows
+        how long. What they hold is written there under the same ids; when the disk answers, both are one entry.
+        """
+        fresh, held = Journal(journal.directory, journal.actor), self._held()
+        if not await asyncio.to_thread(fresh.go_elsewhere, why):
+            return False
+        self._journal, self._writer, self._order = fresh, QueueLane("record writer"), asyncio.Lock()
+        self._joined = [fresh if one is journal else one for one in self._joined]
+        self._runs.clear()  # they write to the journal that is left
+        for one in held:
+            event = one.event
+            await self._writer.call(
+                lambda: fresh.append(event.kind, event.data, id=event.id, at=one.since, actor=event.actor)  # noqa: B023
+            )
+            self._waiting.pop(event.id, None)
+        await self._poll()
+        return True
 
     # -- following
 
@@ -157,7 +180,7 @@ class Desk:
                     looked = now
                     await self._look()
                 await self._poll()
-                await self._record_flight()
+                self._record_flight()
             except RecordError as error:
                 if self.trouble != error.message:
                     self.trouble = error.message
@@ -183,7 +206,9 @@ class Desk:
             return
         if self._journal is None or current != self._journal.incident:
             if self.incident is not None and self.incident.open and self._journal is not None:
-                known = {entry.id for entry in await self._reader.call(lambda: self.store.list(open_only=True))}
+                known = {
+                    entry.id for entry in await self._reader.call(lambda: self.store.list(open_only=True, keep=False))
+                }
                 if self._journal.incident in known:
                     return  # stay with what the person is looking at
             await self._open(current)
@@ -430,20 +455,26 @@ class Desk:
         seen += [fact for fact in backlog(self._readings, self._config, now, _BEFORE) if fact.id not in known]
         await self._write_facts(sorted(seen, key=lambda fact: fact.at))
 
-    async def _record_flight(self) -> None:
-        """Freeze the recorder at declaration, every twenty minutes, and when it is over."""
+    def _record_flight(self) -> None:
+        """Freeze the recorder at declaration, every twenty minutes, and when it is over; the disk may take its time."""
         incident, now = self.incident, self._clock()
         if incident is None:
             return
         if self._flight_at is None:
             self._flight_at = now
             if not incident.over and not any(a.kind == "flight" for a in incident.attachments):
-                await self.freeze("declared")
+                self._later(self._freeze("declared"))
             return
         ended = incident.over and self._flight_at < incident.status_path[-1].at
         if ended or (not incident.over and now - self._flight_at >= _FLIGHT_EVERY):
             self._flight_at = now
-            await self.freeze("over" if ended else "periodic")
+            self._later(self._freeze("over" if ended else "periodic"))
+
+    async def _freeze(self, moment: str) -> None:
+        try:
+            await self.freeze(moment)
+        except RecordError as error:
+            _log.warning("the readings were not frozen: %s", error)
 
     async def freeze(self, moment: str) -> None:
         """Put the last half hour of readings into the incident."""

@@ -138,8 +138,12 @@ class IncidentStore:
         except OSError as error:
             raise RecordError(f"the record cannot be read: {error.strerror}") from None
 
-    def list(self, *, open_only: bool = False) -> list[Listed]:
-        """Every incident, the newest first. Only those whose files changed are read."""
+    def list(self, *, open_only: bool = False, keep: bool = True) -> list[Listed]:
+        """Every incident, the newest first. Only those whose files changed are read.
+
+        `keep` False: for whoever asks all the time. Of incidents that are open nothing is written to the index, so
+        that a disk that hangs holds up no reader.
+        """
         known = self.documents.all(_INDEX)
         listed: list[Listed] = []
         changed: dict[str, dict[str, Any]] = {}
@@ -152,7 +156,8 @@ class IncidentStore:
                 if incident is None:
                     continue  # a number that was claimed and never used
                 entry = _listed(directory.name, incident)
-                changed[directory.name] = {"mark": mark, **_to_cache(entry)}
+                if keep or not entry.open:
+                    changed[directory.name] = {"mark": mark, **_to_cache(entry)}
             listed.append(entry)
         if changed:
             with contextlib.suppress(RecordError):  # a cache that cannot be written is made again next time
@@ -191,7 +196,7 @@ class IncidentStore:
 
     def current(self) -> str | None:
         """The id of the open incident that matters most: not a drill, not yet resolved, worst, newest."""
-        candidates = self.list(open_only=True)
+        candidates = self.list(open_only=True, keep=False)
         if not candidates:
             return None
         best = min(

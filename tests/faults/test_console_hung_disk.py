@@ -108,6 +108,26 @@ def test_keys_are_answered_while_the_disk_hangs_and_what_is_not_saved_is_said(en
         terminal.wait_for("●.*and another one")
 
 
+def test_a_disk_that_hangs_is_left_for_a_spare_place(env: dict[str, str], disk: Path, tmp_path: Path) -> None:
+    env["XDG_RUNTIME_DIR"] = str(tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    with console(env, disk, "-m", "console") as terminal:
+        with frozen(terminal, disk):
+            note(terminal, "written while it hangs")
+            terminal.wait_for(r"1 entry NOT SAVED .*: the disk is slow")
+            terminal.send("ctrl+w")
+            terminal.wait_for("the disk does not answer: recording in")
+            terminal.wait_for("●.*written while it hangs")
+            note(terminal, "in the spare place")
+            terminal.wait_for("●.*in the spare place")
+            spare = "".join(path.read_text() for path in (tmp_path / "run").rglob("*.jsonl"))
+            assert spare.index("written while it hangs") < spare.index("in the spare place")
+        terminal.wait_until(lambda _: not hanging(terminal), "the disk answers")
+        note(terminal, "after it has answered")
+        terminal.wait_for("●.*after it has answered")
+        assert terminal.text().count("written while it hangs") == 1, "it lies in two files and is one entry"
+
+
 def test_a_console_that_writes_on_its_loop_would_not_answer(env: dict[str, str], disk: Path) -> None:
     """The control: its main thread waits in the kernel, where no key is read, until the disk is back."""
     with console(env, disk, "-c", _ON_THE_LOOP) as terminal:
