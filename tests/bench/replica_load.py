@@ -90,7 +90,8 @@ async def _bare(dsn: str, directory: Path, seconds: float, pace: float) -> dict[
     own, mirror = (BareFile(directory / name, _SIZE) for name in ("own", "mirror"))
     heard = asyncio.Event()
     await connection.add_listener("bare", lambda *_: heard.set())
-    after: dict[str, int] = {}
+    rows = await connection.fetch("select writer, max(seq) from bare group by 1")
+    after: dict[str, int] = {row[0]: row[1] for row in rows}  # of earlier loads
     seen: list[float] = []
     turn = asyncio.Lock()
 
