@@ -164,11 +164,8 @@ class Exchange:
         self._here |= local
         for writer in {writer for vector in remote.values() for writer in vector}:
             self._given.pop(writer, None)
-        left = len(self._going(plan.pull)) + (self._to_push(plan) if self.server.writable else 0)
+        left = len(self._going(plan.pull))  # what is written here meanwhile, somebody speaks of again
         return Outcome(local, remote, plan, left, trouble, taken)
-
-    def _to_push(self, plan: Plan) -> int:
-        return sum(step.writer not in self.stopped for step in plan.push)
 
     def _note(self, plan: Plan) -> None:
         for fork in plan.forks:

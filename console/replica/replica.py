@@ -225,7 +225,6 @@ class Replica:
         if outcome.taken:
             return None  # there is more than one question brings
         self._hints |= keys
-        self._written = True
         return _SOON
 
     async def _offer(self, exchange: Exchange) -> None:
