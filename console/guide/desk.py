@@ -91,6 +91,7 @@ class Desk:
         self._said = ("", 0.0)  # what was called out last: incident, when
         self._runs: dict[str, PlaybookRun] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._leaving = False
         self._joined: list[Journal] = []  # where this person said that they are present
 
     @property
@@ -304,11 +305,12 @@ class Desk:
 
     @property
     def joined(self) -> bool:
-        """Whether `join` has nothing left to say."""
-        return self._journal is None or self._journal in self._joined
+        """Whether `join` has nothing left to say, also because this person is leaving."""
+        return self._leaving or self._journal is None or self._journal in self._joined
 
     async def join(self) -> None:
         """Say that this person has the incident before them; once for each incident until `leave`."""
+        self._leaving = False
         journal = self._journal
         if journal is None or self.joined or self.incident is None or not self.incident.open:
             return
@@ -317,6 +319,7 @@ class Desk:
 
     async def leave(self, deadline: float = 1.0) -> None:
         """Say that this person leaves what they joined, and close the files. A full disk hears nothing."""
+        self._leaving = True
         joined, self._joined = self._joined, []
         mine = [*joined, *([self._journal] if self._journal is not None and self._journal not in joined else [])]
 

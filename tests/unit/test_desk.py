@@ -73,6 +73,19 @@ async def test_an_entry_that_a_full_disk_holds_up_outlives_who_waited_for_it(des
     assert first.cancelled() and desk.unsaved == ""
 
 
+async def test_who_leaves_is_not_back_before_they_join_again(desk: Desk) -> None:
+    def here() -> list[bool]:
+        assert desk.incident is not None
+        return [one.here for one in desk.store.incident(desk.incident.id).people]
+
+    await desk.join()
+    assert here() == [True]
+    await desk.leave()
+    assert here() == [False] and desk.joined, "the screen that still stands has nothing to say"
+    await desk.join()
+    assert here() == [True]
+
+
 async def test_an_entry_that_waits_for_its_turn_is_told_and_outlives_who_waited_for_it(desk: Desk) -> None:
     """What hangs is something else than an entry: an attachment, the flight recorder."""
     answers = threading.Event()
