@@ -6,6 +6,7 @@ import asyncio
 import errno
 import threading
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ class Store(IncidentStore):
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     made = Desk(Store(tmp_path / "data"), Config(), lambda: None)
-    id = made.store.create("Something is wrong", 2).incident
+    id = IncidentStore(tmp_path / "data", replace(ANA, via="cli")).create("Something is wrong", 2).incident
     await made.follow(id)
     yield made
     await made.drain()
