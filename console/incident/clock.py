@@ -6,9 +6,10 @@ Kulkarni et al., "Logical Physical Clocks" (2014). Adoption is capped, so that o
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 # Hosts without NTP drift by minutes, and one hour is a summer time that was missed; more is a clock that is simply
 # wrong. A reply from a host that is behind by more than this stands before what it answers.
@@ -30,8 +31,8 @@ class HybridClock:
             self._last = (wall, 0) if wall > ms else (ms, count + 1)
             return self._last
 
-    def observe(self, stamp: tuple[int, int]) -> None:
-        """Later stamps of ours come after `stamp`, unless it is further ahead than a clock may be."""
+    def observe(self, stamps: Iterable[tuple[int, int]]) -> None:
+        """Later stamps of ours come after each of these, unless it is further ahead than a clock may be."""
         with self._lock:
-            if stamp > self._last and stamp[0] <= int(self._wall() * 1000) + MAX_AHEAD_MS:
-                self._last = stamp
+            latest = (int(self._wall() * 1000) + MAX_AHEAD_MS, sys.maxsize)
+            self._last = max([self._last, *(stamp for stamp in stamps if stamp <= latest)])

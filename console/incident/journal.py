@@ -349,6 +349,6 @@ class Journal:
                 )
                 continue
             self._unreadable.pop(path, None)
+            self.clock.observe(event.hlc for event in found)
             for event in found:
-                self.clock.observe(event.hlc)
                 self._keep(event)

@@ -101,7 +101,7 @@ class Folding:
         self._attendance.take(event)
         if event.actor.human and event.kind not in ("fact", *SAID):
             self._last_human = max(self._last_human or 0.0, event.written_at)
-        if self._solo() != (self._solo_since is not None):
+        if event.kind in _OF_ROLES and self._solo() != (self._solo_since is not None):
             self._solo_since = self._at(event) if self._solo() else None
 
     def incident(self) -> Incident:
@@ -278,6 +278,7 @@ class Folding:
         return dataclasses.replace(entry, pinned=pinned, remarks=remarks) if pinned or remarks else entry
 
 
+_OF_ROLES = ("declared", "role", "handover.accepted")
 _HANDLERS: dict[str, Callable[[Folding, Event, float], None]] = {
     "declared": Folding.declared,
     "severity": Folding.severity,

@@ -17,8 +17,8 @@ from typing import TypeVar
 import psutil
 
 from console.incident.events import Actor
+from console.incident.folding import incident_of
 from console.incident.journal import Journal
-from console.incident.state import fold
 from console.incident.verify import verify
 
 T = TypeVar("T")
@@ -50,11 +50,10 @@ def main() -> int:
     memory = psutil.Process().memory_info
     out["before"] = memory().rss
     journal = Journal(directory, Actor.current())
-    out["read"], events = _seconds(journal.events)
-    out["fold"], incident = _seconds(lambda: fold(events))
+    out["open"], incident = _seconds(lambda: incident_of(journal))
     out["after"] = memory().rss
     out["verify"], verdict = _seconds(lambda: verify(directory))
-    assert verdict.ok and len(incident.timeline) == len(events)
+    assert verdict.ok and len(incident.timeline) == len(journal.events())
     print(json.dumps(out))
     return 0
 

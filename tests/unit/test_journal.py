@@ -257,12 +257,12 @@ def test_the_clock_never_stands_still_and_adopts_only_so_much() -> None:
     stamps = [clock.now() for _ in range(3)]
     wall = 900.0  # the clock was set back
     stamps.append(clock.now())
-    clock.observe((1_000_000 + MAX_AHEAD_MS // 2, 7))
+    clock.observe([(1_000_000 + MAX_AHEAD_MS // 2, 7)])
     wall = 1000.0
-    clock.observe((1_000_000 + MAX_AHEAD_MS // 2, 7))
+    clock.observe([(1_000_000 + MAX_AHEAD_MS // 2, 7)])
     stamps.append(clock.now())
     assert stamps == sorted(set(stamps)) and stamps[-1] == (1_000_000 + MAX_AHEAD_MS // 2, 8)
-    clock.observe((2_145_916_800_000, 0))  # a host in 2038
+    clock.observe([(2_145_916_800_000, 0)])  # a host in 2038
     assert clock.now() == (1_000_000 + MAX_AHEAD_MS // 2, 9)
 
 

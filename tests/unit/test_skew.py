@@ -32,7 +32,7 @@ class World:
         self.now += after
         seen: dict[str, tuple[int, str]] = {}
         for event in self.events:
-            self._clocks[host].observe(event.hlc)
+            self._clocks[host].observe([event.hlc])
             if event.writer != host and event.seq > self._read[host].get(event.writer, 0):
                 self._read[host][event.writer] = event.seq
                 seen[event.writer] = (event.seq, "0" * 16)
