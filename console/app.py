@@ -301,7 +301,7 @@ class Sevdeck(App[int]):
         known: dict[str, Any] = {"readings": self._readings, "findings": self._findings}
         if self._made_seat is not None:
             desk = self._made_seat.desk
-            known |= {"incident": desk.incident or desk.preview, "unsaved": desk.unsaved or desk.elsewhere}
+            known |= {"incident": desk.incident or desk.preview, "unsaved": desk.unsaved or desk.elsewhere or desk.full}
             if desk.incident is not None:
                 known["standing"] = self._standing(desk, desk.incident.id)
         return known

@@ -166,7 +166,8 @@ class IncidentActs(ConsoleScreen):
         )
         if minutes is None or not minutes.isdigit():
             return
-        data = {"audience": audience, "text": text, "next_at": time.time() + 60 * int(minutes)}
+        next_at, head = time.time() + 60 * int(minutes), await self.seat.desk.head()
+        data = {"audience": audience, "text": text, "next_at": next_at, "head": head}
         await self.write("comms", data)
 
     @work(group="ask", exclusive=True)

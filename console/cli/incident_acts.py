@@ -140,7 +140,8 @@ def update(call: Call) -> int:
             every = parse_duration(call.args.next)
         except ValueError as error:
             raise UsageError(str(error)) from None
-    data = {"audience": audience, "text": call.args.text, "next_at": None if every is None else time.time() + every}
+    next_at = None if every is None else time.time() + every
+    data = {"audience": audience, "text": call.args.text, "next_at": next_at, "head": _head(journal)}
     return append(call, journal, "comms", data, f"{audience} update recorded", audience=audience)
 
 

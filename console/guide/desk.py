@@ -33,6 +33,7 @@ from console.incident.events import Actor, Event, admit, draft, fact_id, new_id,
 from console.incident.folding import incident_of
 from console.incident.journal import Journal, Unsaved
 from console.incident.records import Entry, Incident, RunState
+from console.incident.room import full_disk
 from console.incident.skew import skew
 from console.incident.state import plain_entry
 from console.incident.store import IncidentStore
@@ -80,6 +81,7 @@ class Desk:
         self._writer = QueueLane("record writer")
         self._clocks: tuple[str, ...] = ()  # hosts whose clocks disagree, in words
         self._clocks_at = -math.inf  # monotonic; when the record was looked through for that
+        self._full = ""
         self._damage = ""  # what of the record cannot be served, in words
         self._order = asyncio.Lock()  # what was said first is written first, also when the disk refuses it for a while
         self._waiting: dict[str, Unsaved] = {}  # by id: refused by a full disk, or behind something that hangs
@@ -131,6 +133,11 @@ class Desk:
             known = waiting.get(one.event.id, one)
             waiting[one.event.id] = Unsaved(known.since, one.event)
         return sorted(waiting.values(), key=lambda one: one.since)
+
+    @property
+    def full(self) -> str:
+        """That the disk is full and how much can be recorded all the same, in words; "" while it is not."""
+        return self._full
 
     @property
     def elsewhere(self) -> str:
@@ -227,11 +234,17 @@ class Desk:
         journal = self._journal
         if journal is None:
             return
-        incident, heads, damage = await self._reader.call(
-            lambda: (incident_of(journal), journal.heads(), damage_words(journal.damage(), journal.has_copy))
+        incident, heads, damage, full = await self._reader.call(
+            lambda: (
+                incident_of(journal),
+                journal.heads(),
+                damage_words(journal.damage(), journal.has_copy),
+                full_disk(journal.directory, journal.room()),
+            )
         )
-        if journal is not self._journal or (incident is self.incident and damage == self._damage):
+        if journal is not self._journal or (incident is self.incident and (damage, full) == (self._damage, self._full)):
             return
+        self._full = full
         self.incident, self.heads, self._damage, self.preview = incident, heads, damage, None
         self._changed()
         if time.monotonic() - self._clocks_at > _CLOCKS_EVERY:

@@ -129,6 +129,11 @@ class Journal:
             underway[pending.id] = Unsaved(since, pending)
         return sorted(underway.values(), key=lambda one: one.since)
 
+    def room(self) -> int | None:
+        """Bytes that stay ours when the disk is full; None before the first entry of this session."""
+        writer = self._writer
+        return writer.room if writer is not None else None
+
     def bound(self) -> Bound | None:
         """The entry that the disk does not take, with the bytes that it will have there: for whoever can keep it."""
         writer = self._writer

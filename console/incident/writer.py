@@ -74,6 +74,7 @@ class Writer:
         self._line = b""  # bytes of `pending`: once tried, an entry may only ever be these bytes
         self._failed = False  # the disk was asked to take `pending` and did not
         self._offset = 0
+        self._reserved_to = 0
         self._ask_at = 0  # end of file from which on the reserve is asked for again
         self._poison = ""
         self._fd = -1
@@ -199,7 +200,13 @@ class Writer:
         if self._offset + size > self._ask_at:
             self._ask_at = self._offset + _STEP
             with contextlib.suppress(OSError):  # a comfort; the write itself will say what is wrong
-                self._disk.reserve(self._fd, self._offset, RESERVE)
+                if self._disk.reserve(self._fd, self._offset, RESERVE):
+                    self._reserved_to = self._offset + RESERVE
+
+    @property
+    def room(self) -> int:
+        """Bytes of the reserve that are left."""
+        return max(0, self._reserved_to - self._offset)
 
     def _refuse_if_poisoned(self) -> None:
         if self._poison:
