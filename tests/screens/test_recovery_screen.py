@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from textual.pilot import Pilot
@@ -12,6 +13,8 @@ from console.actions.facts import Facts, Holder
 from console.actions.gather import Seen
 from console.actions.lock import ProjectLock
 from console.errors import SourceError
+from console.incident.journal import Journal
+from console.incident.state import fold
 from screens.dialogs import Confirm
 from screens.recovery import Recovery
 from tests.screens import story
@@ -147,3 +150,20 @@ async def test_a_plan_that_is_longer_than_its_half_says_so_and_scrolls_to_its_en
         await pilot.press("end")
         await shows(pilot, "Enter asks for confirmation and runs it")
         assert "more lines" not in lower(pilot)
+
+
+async def test_a_run_on_another_host_is_said_and_holds_nothing_here(tmp_path: Path) -> None:
+    directory = tmp_path / "INC-2026-0007"
+    incident = story.written(directory)
+    ben = Journal(directory, replace(story.RUNNER, host="prod-2", sudo_user="ben"), wall=lambda: NOW)
+    ben.append("recovery.run", {"run": "r9", "state": "started", "title": "restart web", "level": 1, "service": "web"})
+    shared = fold(ben.events())
+    assert len(shared.recoveries) == len(incident.recoveries) + 1
+    screen = Recovery(story.seat(tmp_path), look=story.Looks(story.sick_app()))
+    async with on_stage(screen, SIZE, story.teller(shared)) as pilot:
+        await shows(pilot, "on prod-2: restart web, started by ben")
+        await shows(pilot, "recommended")
+    screen = Recovery(story.seat(tmp_path), look=story.Looks(story.sick_app()))
+    async with on_stage(screen, SIZE, story.teller(incident)) as pilot:
+        await shows(pilot, "recommended")
+        assert "prod-" not in upper(pilot)
