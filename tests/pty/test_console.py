@@ -238,6 +238,7 @@ def test_a_paused_console_says_so_and_sends_nothing(env: dict[str, str], writer:
         terminal.wait_for(r"request \d+ done")
         terminal.send("space")
         terminal.wait_for(r"Host .* paused ─")
+        terminal.wait_for("space goes on")  # the notice, which may come after the word on the pane
         terminal.wait_until(lambda text: "space goes on" not in text, "the notice gone")
         time.sleep(0.3)
         before = len(terminal.raw)
