@@ -37,5 +37,5 @@ def preview(directory: Path, known: Incident) -> Incident:
             # What came before this in the file may redact or correct older entries of the others.
             since = max(since, found[0].order)
     newest = fold(event for event in events if event.order >= since).timeline[-_ENTRIES:]
-    entries = tuple(dataclasses.replace(entry, seq=0) for entry in newest)
+    entries = tuple(entry._replace(seq=0) for entry in newest)
     return dataclasses.replace(known, loading=True, timeline=entries)

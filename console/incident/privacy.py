@@ -6,7 +6,6 @@ from then on no screen, query or export shows its words. Pure.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,7 +28,7 @@ def redacted(events: Iterable[Event]) -> list[Event]:
 
 def without_words(event: Event, shown: str) -> Event:
     """The event with `shown` in place of whatever people or machines wrote into it."""
-    return dataclasses.replace(event, data={key: _hidden(key, value, shown) for key, value in event.data.items()})
+    return event._replace(data={key: _hidden(key, value, shown) for key, value in event.data.items()})
 
 
 def mark(event: Event) -> str:

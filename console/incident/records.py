@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 # In the order an incident goes through them; the last three end it without having been one.
 LIFECYCLE = ("triage", "declared", "contained", "mitigated", "monitoring", "resolved", "review", "closed")
@@ -193,8 +193,7 @@ class Measure:
     formula: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):  # as many as events
     """One line of the timeline. `seq` is its place in the record's total order, from 1."""
 
     seq: int

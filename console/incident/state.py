@@ -267,15 +267,14 @@ class Folding:
         entry = plain_entry(event, seq)
         amendment = self._amended.get(event.id)
         if amendment is not None:
-            entry = dataclasses.replace(
-                entry,
+            entry = entry._replace(
                 at=self._at(event),
                 summary=self._words(event, "text") if amendment.data.get("text") else entry.summary,
                 amended=f"by {amendment.actor.name}: {text(amendment, 'reason')}",
                 original=entry.summary,
             )
         pinned, remarks = self._pinned.get(event.id, False), tuple(self._remarks.get(event.id, ()))
-        return dataclasses.replace(entry, pinned=pinned, remarks=remarks) if pinned or remarks else entry
+        return entry._replace(pinned=pinned, remarks=remarks) if pinned or remarks else entry
 
 
 _OF_ROLES = ("declared", "role", "handover.accepted")

@@ -7,7 +7,6 @@ write or sync other than "full" the file is given up at once.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import os
 import time
@@ -136,7 +135,7 @@ class Writer:
         body = encode_event(event)
         h, self._line = frame(self.head, body)
         self._failed = False
-        self.pending = dataclasses.replace(event, hash=h)
+        self.pending = event._replace(hash=h)
         finished = self.finish_pending()
         assert finished is not None
         return finished

@@ -30,7 +30,9 @@ VERSIONS = sorted({*(path.name for path in GOLDEN.iterdir() if path.is_dir()), f
 
 def meaning(events: list[Event]) -> Any:
     """The fold as JSON says it."""
-    return json.loads(json.dumps(dataclasses.asdict(fold(events))))
+    incident = fold(events)
+    said = dataclasses.asdict(incident) | {"timeline": [entry._asdict() for entry in incident.timeline]}
+    return json.loads(json.dumps(said))
 
 
 def said(home: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from pathlib import Path
 from typing import Any
@@ -99,7 +98,7 @@ def test_in_whatever_portions_it_is_the_full_fold(seed: int, rare: float, back: 
 
 
 def test_lines_that_did_not_change_stay_the_same_objects() -> None:
-    events = [dataclasses.replace(e, id=f"e{e.seq}") for e in story(random.Random(1), 50, 0.0)]
+    events = [e._replace(id=f"e{e.seq}") for e in story(random.Random(1), 50, 0.0)]
     running = RunningFold()
     before = running.take(events[:-1])
     after = running.take(events[-1:])
