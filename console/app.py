@@ -259,8 +259,7 @@ class Sevdeck(App[int]):
 
     def _tick(self) -> None:
         now = time.time()
-        screen = self.screen
-        if isinstance(screen, ConsoleScreen):
+        if (screen := self._front) is not None:
             screen.now = float(int(now))
         incident = self._made_seat.desk.incident if self._made_seat is not None else None
         if incident is not None and incident.open:
@@ -285,10 +284,14 @@ class Sevdeck(App[int]):
             title = "10 minutes on: say where things stand (n notes it)"
             self.notify(said, title=title, timeout=45, markup=False)
 
+    @property
+    def _front(self) -> ConsoleScreen | None:
+        """The screen in front; a dialog lies over it and does not make it blind."""
+        return next((s for s in reversed(self.screen_stack) if isinstance(s, ConsoleScreen)), None)
+
     def _show(self) -> None:
         """Give the screen in front what is known now."""
-        screen = next((s for s in reversed(self.screen_stack) if isinstance(s, ConsoleScreen)), None)
-        if screen is not None:
+        if (screen := self._front) is not None:
             for name, value in self._known().items():
                 setattr(screen, name, value)
 
