@@ -62,6 +62,14 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why not, and what would help instead."""
+
+    reason: str
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Precondition:
     """Something that must hold first. `ok` None: could not be told, shown but no reason to refuse."""
 

@@ -11,7 +11,10 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from console.actions.programs import Ran, run_program
+from console.actions import compose
+from console.actions.blueprint import ComposeProject
+from console.actions.docker_cli import run_docker
+from console.actions.programs import Ran
 from console.config import DockerConfig
 from console.errors import SevdeckError, SourceError
 from console.redact import redact
@@ -60,6 +63,14 @@ class EngineDriver(Protocol):
     async def data_root(self) -> str: ...
 
     async def logs(self, container: str, tail: int, since: float = 0.0) -> str: ...
+
+    async def images(self) -> list[dict[str, Any]]: ...
+
+    async def volumes(self) -> frozenset[str]: ...
+
+    async def tag(self, image: str, name: str, tag: str) -> None: ...
+
+    async def compose(self, project: ComposeProject, words: Sequence[str], seconds: float) -> Ran: ...
 
     async def restart(self, container: str, t: int) -> None: ...
 
@@ -143,6 +154,31 @@ class DockerDriver:
             finally:
                 client.close()
 
+    async def images(self) -> list[dict[str, Any]]:
+        """Every image of the engine, briefly: Id, RepoTags, RepoDigests."""
+        return list(await self._look(lambda: self._engine.get("/images/json", _LOOK)))
+
+    async def volumes(self) -> frozenset[str]:
+        """Names of the engine's volumes."""
+        found = await self._look(lambda: self._engine.get("/volumes", _LOOK))
+        return frozenset(str(volume.get("Name")) for volume in found.get("Volumes") or ())
+
+    async def tag(self, image: str, name: str, tag: str) -> None:
+        await self._change(lambda client: client.tag(image, name, tag), SLACK)
+
+    async def compose(self, project: ComposeProject, words: Sequence[str], seconds: float) -> Ran:
+        """`docker compose` of the project with these words; killed with all it started after `seconds`.
+
+        It inherits the lock: should we die, nobody else begins before it has ended.
+        """
+        return await run_docker(
+            compose.words(project, *words),
+            deadline=seconds,
+            host=self._host,
+            cwd=project.directory or None,
+            keep_fds=self._keep_fds,
+        )
+
     async def restart(self, container: str, t: int) -> None:
         """`t` always: docker-py's default of 10 overrides the container's own StopTimeout."""
         await self._change(lambda client: client.restart(container, timeout=t), t + SLACK)
@@ -162,11 +198,9 @@ class DockerDriver:
         By the docker program: docker-py's exec ignores its timeout. `timeout` inside: ending `docker exec` leaves
         the command running in the container. `seconds` is whole: busybox knows no fractions.
         """
-        host = ["--host", self._host] if self._host else []
         inside = ["timeout", "-k", "1", str(max(1, round(seconds)))]
-        return await run_program(
-            ["docker", *host, "exec", container, *inside, *argv], deadline=seconds + 3, keep_fds=self._keep_fds
-        )
+        words = ["exec", container, *inside, *argv]
+        return await run_docker(words, deadline=seconds + 3, host=self._host, keep_fds=self._keep_fds)
 
     def close(self) -> None:
         for lane in (*self._lanes, self._change_lane):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from console.actions.action import Snapshot
+from console.actions.blueprint import Blueprint
 
 CRASH_DEATHS = 3  # `die` events in CRASH_WINDOW make a crash loop
 CRASH_WINDOW = 120.0  # seconds
@@ -75,6 +76,8 @@ class ServiceContainer:
     volumes: tuple[str, ...] = ()
     check: HealthCheck | None = None
     memory_limit: int | None = None
+    config_hash: str = ""  # Compose's own, of the configuration it was made from
+    anonymous: tuple[str, ...] = ()  # volumes without a name: they would not come back to a new container
 
     @property
     def running(self) -> bool:
@@ -198,6 +201,8 @@ class Facts:
     contained: tuple[str, ...] = ()  # services held in deliberate containment
     networks: dict[str, tuple[str, ...]] = field(default_factory=dict)  # service -> those its Compose file names
     missing: tuple[str, ...] = ()  # services of the Compose file without a container
+    blueprint: Blueprint | None = None  # what the Compose files would build; None: not looked at
+    engine_disk: str = ""  # mount of `disks` that holds the engine's own directory; "" where it is another host's
 
     def of(self, service: str) -> tuple[ServiceContainer, ...]:
         return tuple(c for c in self.containers if c.service == service)

@@ -17,10 +17,12 @@ from typing import Any
 
 from console.actions import compose, inspecting, runs
 from console.actions.asking import PROBE_CAP, answers
+from console.actions.blueprint import Blueprint, ComposeProject
 from console.actions.engine import DockerDriver, EngineDriver
 from console.actions.facts import DiskFacts, EngineState, Facts, ServiceContainer
 from console.actions.lock import hold_text, holder
 from console.actions.roles import roles
+from console.actions.survey import survey
 from console.actions.validation import RunProbe
 from console.config import Config
 from console.errors import SourceError
@@ -94,15 +96,17 @@ async def _gather(
     if not state.up or not project:
         return base
     plain = [inspecting.container(d, now) for d in details]
-    probes, composed, died, disks, logs = await asyncio.gather(
+    root = await engine_root(engine)
+    probes, blueprint, died, found, logs = await asyncio.gather(
         answers(config, plain, seen.probes, engine, run, cap),
-        compose.services(_compose_project(config, project, details), config.docker.host),
+        _blueprint(config, project, details, listing, plain, engine, bool(root)),
         _deaths(engine, project, seen, now),
-        _all_disks(engine, plain, data_dir),
+        disks(plain, data_dir, root),
         _telling_lines(config, engine, plain, now),
     )
     containers = tuple(replace(c, deaths=died.get(c.id, 0)) for c in plain)
-    depends = dict(composed.depends) or {c.service: c.depends_on for c in containers if c.service}
+    depends = {w.service: w.depends for w in blueprint.services}
+    depends = depends or {c.service: c.depends_on for c in containers if c.service}
     for c in containers:
         depends.setdefault(c.service, c.depends_on)
     return replace(
@@ -110,14 +114,29 @@ async def _gather(
         containers=containers,
         order=compose.start_order(depends),
         depends=depends,
-        order_source="labels" if composed.problem else "compose config",
-        disks=disks,
+        order_source="labels" if blueprint.problem else "compose config",
+        disks=found,
+        engine_disk=found[0].mount if root and found else "",
         probes=probes,
         corruption=tuple(line for line in logs if _DAMAGE.search(line))[-3:],
         no_space=tuple(line for line in logs if _NO_SPACE.search(line))[-3:],
-        networks=dict(composed.networks),
-        missing=tuple(s for s in composed.depends if not any(c.service == s for c in containers)),
+        networks={w.service: w.networks for w in blueprint.services},
+        missing=tuple(w.service for w in blueprint.services if not any(c.service == w.service for c in containers)),
+        blueprint=blueprint,
     )
+
+
+async def _blueprint(
+    config: Config,
+    project: str,
+    details: Sequence[dict[str, Any]],
+    listing: Sequence[dict[str, Any]],
+    containers: Sequence[ServiceContainer],
+    engine: EngineDriver,
+    local: bool,
+) -> Blueprint:
+    read = await compose.read(_compose_project(config, project, details), config.docker.host)
+    return await survey(read, engine, listing, containers, local)
 
 
 async def _containers(
@@ -165,17 +184,21 @@ def _foreign(listing: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _compose_project(config: Config, project: str, details: Sequence[dict[str, Any]]) -> compose.ComposeProject:
+def _compose_project(config: Config, project: str, details: Sequence[dict[str, Any]]) -> ComposeProject:
     """Files as configured, else as Compose itself wrote on the containers it made."""
     if config.docker.compose_files:
-        return compose.ComposeProject(project, tuple(config.docker.compose_files))
+        return ComposeProject(project, tuple(config.docker.compose_files))
     for data in details:
         labels = (data.get("Config") or {}).get("Labels") or {}
-        files = str(labels.get("com.docker.compose.project.config_files", ""))
+        files, env = (_listed(labels, key) for key in ("config_files", "environment_file"))
         if files:
             directory = str(labels.get("com.docker.compose.project.working_dir", ""))
-            return compose.ComposeProject(project, tuple(files.split(",")), directory)
-    return compose.ComposeProject(project)
+            return ComposeProject(project, files, directory, env)
+    return ComposeProject(project)
+
+
+def _listed(labels: dict[str, Any], key: str) -> tuple[str, ...]:
+    return tuple(filter(None, str(labels.get(f"com.docker.compose.project.{key}", "")).split(",")))
 
 
 async def _deaths(engine: EngineDriver, project: str, seen: Seen, now: float) -> dict[str, int]:
@@ -184,12 +207,6 @@ async def _deaths(engine: EngineDriver, project: str, seen: Seen, now: float) ->
         told = inspecting.event_tuples(await engine.events(project, now - 120, now))
         known |= {(round(at, 3), action, ident) for at, action, ident in told}
     return inspecting.deaths(known, now)
-
-
-async def _all_disks(
-    engine: EngineDriver, containers: Sequence[ServiceContainer], data_dir: Path
-) -> tuple[DiskFacts, ...]:
-    return await disks(containers, data_dir, await engine_root(engine))
 
 
 async def engine_root(engine: EngineDriver) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from console.text import clean
 _SECOND = 1_000_000_000  # durations of health checks are nanoseconds
 _DEFAULT_STOP = 10  # seconds, the engine's own when a container has no StopTimeout
 _NEVER = "0001-01-01"
+_HEX = re.compile(r"[0-9a-f]{64}")
 
 
 def container(data: Mapping[str, Any], now: float, deaths: Mapping[str, int] | None = None) -> ServiceContainer:
@@ -54,7 +56,14 @@ def container(data: Mapping[str, Any], now: float, deaths: Mapping[str, int] | N
         volumes=tuple(_word(m.get("Source")) for m in data.get("Mounts") or () if isinstance(m, dict)),
         check=_check(_map(config.get("Healthcheck"))),
         memory_limit=_number(host.get("Memory")) or None,
+        config_hash=_word(labels.get("com.docker.compose.config-hash")),
+        anonymous=tuple(_word(m.get("Name")) for m in data.get("Mounts") or () if _anonymous(_map(m))),
     )
+
+
+def _anonymous(mount: Mapping[str, Any]) -> bool:
+    """The engine names a volume that nobody named by 64 hex digits."""
+    return mount.get("Type") == "volume" and bool(_HEX.fullmatch(str(mount.get("Name"))))
 
 
 def depends_label(text: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Recovery levels 1 and 2 as plans: which steps, in which order, with what around them.
+"""Recovery levels as plans: which steps, in which order, with what around them.
 
 Pure over `Facts`: building a plan reads nothing and changes nothing. The runner carries it out.
 """
@@ -6,10 +6,11 @@ Pure over `Facts`: building a plan reads nothing and changes nothing. The runner
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from statistics import median
 
-from console.actions import router
-from console.actions.action import BlastRadius, LevelView, Plan, Precondition
+from console.actions import rebuild, router
+from console.actions.action import BlastRadius, LevelView, Plan, Precondition, Step
 from console.actions.budget import budget
 from console.actions.facts import Facts, ServiceContainer
 from console.actions.roles import Roles, roles
@@ -18,53 +19,90 @@ from console.actions.steps import compensation, detection, steps
 from console.config import Config
 from console.errors import UsageError
 
-NAMES = {1: "soft", 2: "medium"}
-OBSERVATION = {1: 60.0, 2: 120.0}  # seconds of watching after a level that was validated
-_USUAL = {1: (1.0, 5.0), 2: (12.0, 18.0)}  # seconds of outage and until verified, before this host has a history
+NAMES = {1: "soft", 2: "medium", 3: "full"}
+OBSERVATION = {1: 60.0, 2: 120.0, 3: 300.0}  # seconds of watching after a level that was validated
+# Seconds of outage and until verified, before this host has a history.
+_USUAL = {1: (1.0, 5.0), 2: (12.0, 18.0), 3: (15.0, 22.0)}
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a level would do, before it is judged whether it may."""
+
+    title: str
+    confirm: str
+    targets: tuple[str, ...]
+    containers: tuple[ServiceContainer, ...]
+    steps: tuple[Step, ...]
+    compensation: tuple[Step, ...] = ()
+    advice: tuple[str, ...] = ()
+    gentle: bool = False  # users notice nothing when it goes as planned
 
 
 def plan(level: int, service: str, facts: Facts, config: Config, *, unattended: bool = False) -> Plan:
-    """What this level would do now. `service` "" is the app's at level 1; level 2 takes the whole project.
+    """What this level would do now. `service` "" is the app's at level 1; the others take the whole project.
 
     A plan that must not run says so in `refused`. Raises UsageError for a level there is not.
     """
     if level not in NAMES:
-        raise UsageError(f"there is no level {level}", remedy="Levels: 1 soft (one service), 2 medium (all in order)")
+        known = ", ".join(f"{n} {name}" for n, name in NAMES.items())
+        raise UsageError(f"there is no level {level}", remedy=f"Levels: {known}")
     who = roles(facts, config)
     if level == 1 and not service:
         service = next((s for s in who.app if facts.of(s)), "")
-    chosen = (service,) if level == 1 else _whole(facts)
-    containers = [c for s in chosen for c in facts.of(s) if not c.finished]
-    reload_only = level == 1 and service in who.edge and _reload_is_enough(facts, who, service)
-    doing = steps(level, facts, who, containers, reload_only)
+    work = _rebuild(facts, who) if level == 3 else _restarts(level, service, facts, who)
     refused = router.refusal(level, service, facts, config, unattended=unattended)
     spent = None if refused else router.budget_refusal(level, service, facts, config)
     refused = refused or spent
-    title = _title(level, service, chosen, facts, reload_only)
-    downtime, total = _expected(level, service, facts, reload_only) if containers else (None, None)
+    downtime, total = _expected(level, service, facts, work.gentle) if work.steps else (None, None)
     return Plan(
         plan_id="",
         level=level,
-        title=title,
+        title=work.title,
         project=facts.project,
         service=service if level == 1 else "",
-        targets=tuple(chosen),
-        steps=doing,
-        blast=BlastRadius(tuple(c.name for c in containers)),
+        targets=work.targets,
+        steps=work.steps,
+        blast=BlastRadius(tuple(c.name for c in work.containers)),
         preconditions=preconditions(level, service, facts, config),
         refused=refused.reason if refused else None,
         help=refused.help if refused else "",
-        confirm=title,
+        confirm=work.confirm,
         expected_downtime=downtime,
         expected_total=total,
-        observation=observation(level, containers, config),
+        observation=observation(level, work.containers, config),
         budget=budget(level, service, facts.past, config.recovery.budgets, facts.taken_at).text,
         over_budget=spent is not None,
-        advice=router.advice(facts, tuple(chosen)),
-        facts=tuple(c.snapshot for c in containers),
+        advice=router.advice(facts, work.targets) + work.advice,
+        facts=tuple(c.snapshot for c in work.containers),
         failing=tuple(p.name for p in facts.probes if p.ok is False),
-        compensation=compensation(containers) if level == 2 else (),
+        compensation=work.compensation,
     ).sealed(facts.taken_at)
+
+
+def _restarts(level: int, service: str, facts: Facts, who: Roles) -> Work:
+    """Levels 1 and 2: containers are stopped and started, none is made or removed."""
+    chosen = (service,) if level == 1 else _whole(facts)
+    containers = [c for s in chosen for c in facts.of(s) if not c.finished]
+    reload_only = level == 1 and service in who.edge and _reload_is_enough(facts, who, service)
+    title = _title(level, service, chosen, facts, reload_only)
+    doing = steps(level, facts, who, containers, reload_only)
+    back = compensation(containers) if level == 2 else ()
+    return Work(title, title, chosen, tuple(containers), doing, back, gentle=reload_only)
+
+
+def _rebuild(facts: Facts, who: Roles) -> Work:
+    """Level 3: containers are removed and made anew; where some are only missing, just those are made."""
+    return Work(
+        rebuild.title(facts),
+        rebuild.confirmation(facts),
+        rebuild.wanted_services(facts),
+        facts.containers,
+        rebuild.steps(facts, who),
+        rebuild.compensation(facts, who),
+        rebuild.advice(facts),
+        gentle=rebuild.completing(facts),
+    )
 
 
 def overview(facts: Facts, config: Config, chosen: str = "") -> list[LevelView]:
@@ -132,11 +170,13 @@ def preconditions(level: int, service: str, facts: Facts, config: Config) -> tup
                 for c in facts.of(name)
                 if not c.finished
             ]
-    else:
+    elif level == 2:
         missing = ", ".join(facts.missing)
         found.append(
             Precondition("all containers exist", not facts.missing, missing or f"{len(facts.containers)} found")
         )
+    else:
+        found += rebuild.preconditions(facts)
     damage = facts.corruption[-1] if facts.corruption else "no sign in its last log lines"
     found.append(Precondition("database undamaged", not facts.corruption, damage))
     left = budget(level, service if level == 1 else "", facts.past, config.recovery.budgets, facts.taken_at)
@@ -187,15 +227,15 @@ def _title(level: int, service: str, chosen: tuple[str, ...], facts: Facts, relo
     return f"{verb} {service}" if service else "restart app"
 
 
-def _expected(level: int, service: str, facts: Facts, reload_only: bool) -> tuple[float, float]:
+def _expected(level: int, service: str, facts: Facts, gentle: bool) -> tuple[float, float]:
     """Seconds of outage and until verified: this host's own history where there is one."""
-    if reload_only:
-        return 0.0, 3.0
+    usual, total = _USUAL[level]
+    if gentle:
+        return 0.0, 3.0 if level == 1 else total
     seen = [
         r.downtime
         for r in facts.past
         if r.level == level and r.outcome == "ok" and r.downtime is not None and (level > 1 or r.service == service)
     ]
-    usual, total = _USUAL[level]
     outage_ = median(seen) if seen else usual
     return round(outage_, 1), round(max(total, outage_ + total - usual), 1)

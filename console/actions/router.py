@@ -9,6 +9,8 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from console.actions import rebuild
+from console.actions.action import Refusal
 from console.actions.budget import budget, span
 from console.actions.facts import Facts, ProbeFacts, ServiceContainer
 from console.actions.lock import describe
@@ -17,14 +19,6 @@ from console.config import Config
 
 DISK_FULL = 95.0  # percent in use
 RECENT = 900.0  # seconds in which a level that did not help is not proposed again
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why not, and what would help instead."""
-
-    reason: str
-    help: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +43,30 @@ def route(facts: Facts, config: Config) -> Route:
     sick = [s for s in services(facts) if _ill(facts, s) and s not in facts.contained]
     roots = [s for s in sick if not _ill_dependencies(facts, s)] or sick
     if facts.missing:
-        names = ", ".join(facts.missing)
-        return Route(None, why=f"no container of {names} exists", help="create it: docker compose up -d --wait")
+        return _route_missing(facts)
     for service in roots:
         stopper = _stopper(facts, who, service)
         if stopper:
             return Route(None, service, stopper.reason, stopper.help)
     if len(roots) > 1:
         words = ", ".join(f"{s} is {_worst(facts, s)}" for s in roots)
-        return _climb(facts, "", f"{words}; none of them explains the others")
+        return _climb(facts, config, "", f"{words}; none of them explains the others")
     if roots:
-        return _climb(facts, roots[0], _illness(facts, roots[0], sick))
-    return _route_by_probes(facts, who)
+        return _climb(facts, config, roots[0], _illness(facts, roots[0], sick))
+    return _route_by_probes(facts, config, who)
 
 
-def _route_by_probes(facts: Facts, who: Roles) -> Route:
+def _route_missing(facts: Facts) -> Route:
+    why = f"no container of {', '.join(facts.missing)} exists"
+    lacking = rebuild.refusal(facts)
+    if lacking is not None:
+        return Route(None, why=f"{why}; {lacking.reason}", help=lacking.help)
+    if tried(facts, 3, ""):
+        return Route(None, why=f"{why}; level 3 was tried and did not hold", help="call the owner of the service")
+    return Route(3, why=why)
+
+
+def _route_by_probes(facts: Facts, config: Config, who: Roles) -> Route:
     """Every container looks well: what do the probes say?"""
     failing = [p for p in facts.probes if p.ok is False and p.kind != "tls"]
     app = next((s for s in who.app if facts.of(s)), "")
@@ -71,12 +74,12 @@ def _route_by_probes(facts: Facts, who: Roles) -> Route:
         return Route(None, why="everything looks well")
     needed = [p for s in facts.dependencies(app) for p in failing if p.direct and p.service == s]
     if needed:
-        return _climb(facts, needed[0].service, f"{_probe_words(needed)}; {app} needs it")
+        return _climb(facts, config, needed[0].service, f"{_probe_words(needed)}; {app} needs it")
     if only_edge_fails(facts, who):
         edge = next((s for s in who.edge if facts.of(s)), "")
         names = ", ".join(p.name for p in failing)
         if edge:
-            return _climb(facts, edge, f"only the edge fails ({names}); {app or 'the app'} answers directly")
+            return _climb(facts, config, edge, f"only the edge fails ({names}); {app or 'the app'} answers directly")
     if not app:
         return Route(2, why=f"{_probe_words(failing)}; every container looks well")
     if all(p.business for p in failing):
@@ -89,16 +92,19 @@ def _route_by_probes(facts: Facts, who: Roles) -> Route:
                 f"roll back {app} to its last good release, or repair its data",
             )
         return Route(1, app, why)
-    return _climb(facts, app, f"{_probe_words(failing)}; every container looks well")
+    return _climb(facts, config, app, f"{_probe_words(failing)}; every container looks well")
 
 
-def _climb(facts: Facts, service: str, why: str) -> Route:
-    """Level 1 (of one service), unless it was tried a moment ago; then level 2, then a person."""
+def _climb(facts: Facts, config: Config, service: str, why: str) -> Route:
+    """Level 1 (of one service), unless it was tried a moment ago; then level 2, then 3, then a person."""
     if service and not tried(facts, 1, service):
         return Route(1, service, why)
     if not tried(facts, 2, ""):
         return Route(2, why=f"{why}; level 1 was tried and did not hold" if service else why)
-    return Route(None, service, f"{why}; level 2 was tried and did not hold", "call the owner of the service")
+    if not tried(facts, 3, "") and refusal(3, "", facts, config) is None:
+        return Route(3, why=f"{why}; level 2 was tried and did not hold")
+    last = 3 if tried(facts, 3, "") else 2
+    return Route(None, service, f"{why}; level {last} was tried and did not hold", "call the owner of the service")
 
 
 def tried(facts: Facts, level: int, service: str) -> bool:
@@ -118,20 +124,21 @@ def refusal(level: int, service: str, facts: Facts, config: Config, *, unattende
             "name it as [docker] project in sevdeck.toml",
         )
     who = roles(facts, config)
-    targets = (service,) if level == 1 else services(facts)
+    targets = (service,) if level == 1 else services(facts) if level == 2 else rebuild.wanted_services(facts)
     if level == 1 and not service:
         return Refusal("no service has the role app", "name one with --service, or set [roles] app")
     if level == 1 and not facts.of(service):
         known = ", ".join(services(facts)) or "none"
         return Refusal(f"there is no container of service {service}", f"services here: {known}")
+    if level == 3 and (lacking := rebuild.refusal(facts)) is not None:
+        return lacking
     if not targets:
         return Refusal(
             f"project {facts.project or '?'} has no containers", "start the stack first: docker compose up -d"
         )
-    if level >= 2 and facts.missing:
-        names = ", ".join(facts.missing)
-        return Refusal(f"no container of {names} exists", f"create it: docker compose up -d --wait {names}")
-    held = [s for s in targets if s in facts.contained]
+    if level == 2 and facts.missing:
+        return Refusal(f"no container of {', '.join(facts.missing)} exists", "create it: sevdeck recover run 3")
+    held = sorted(({service} if level == 1 else {*targets, *services(facts)}) & set(facts.contained))
     if held:
         return Refusal(f"{', '.join(held)} is held in deliberate containment", "undo the containment first")
     if unattended and level == 1 and all(c.stopped_by_hand for c in facts.of(service)):
@@ -179,7 +186,7 @@ def _blocked(facts: Facts, level: int) -> Refusal | None:
 
 
 def _target_refusal(level: int, service: str, facts: Facts, who: Roles) -> Refusal | None:
-    stopper = _stopper(facts, who, service, everything=level > 1)
+    stopper = _stopper(facts, who, service, level)
     if stopper or level > 1:
         return stopper
     ill = _ill_dependencies(facts, service)
@@ -199,10 +206,10 @@ def _target_refusal(level: int, service: str, facts: Facts, who: Roles) -> Refus
     return None
 
 
-def _stopper(facts: Facts, who: Roles, service: str, *, everything: bool = False) -> Refusal | None:
+def _stopper(facts: Facts, who: Roles, service: str, level: int = 1) -> Refusal | None:
     """Damaged data, a crash loop, a lost network: restarting cannot help and may harm."""
     database_sick = not all(c.well for d in who.database for c in facts.of(d))
-    if facts.corruption and (everything or database_sick or service in who.database):
+    if facts.corruption and (level > 1 or database_sick or service in who.database):
         return Refusal(
             f"{next(iter(who.database), 'the database')} reports damage: {facts.corruption[-1]}",
             "do not restart it again; keep its volume as it is, call the database's owner, restore from a backup",
@@ -210,6 +217,8 @@ def _stopper(facts: Facts, who: Roles, service: str, *, everything: bool = False
     looping = next((c for c in facts.of(service) if c.crash_looping), None)
     if looping is not None:
         return Refusal(f"{service} is {looping.state}; a restart would only start it again", _crash_help(service))
+    if level == 3:  # a new container is on all its networks, by its name
+        return None
     return next((r for c in facts.of(service) if (r := _lost_network(facts, c))), None)
 
 

@@ -17,7 +17,7 @@ from console.actions.action import Risk
 from console.actions.conduct import TEXT, Conduct, Pace, StoppedError
 from console.actions.engine import EngineDriver
 from console.actions.lock import ProjectLock
-from console.actions.operations import Context
+from console.actions.operation import Context
 from console.actions.runview import Request, RunView, fold
 from console.actions.stepping import Stepper
 from console.actions.validation import RunProbe, compare
@@ -55,6 +55,8 @@ class Run:
             look=self._watcher.look,
             edges=lambda: self._watcher.edges,
             save=self._journal.put_blob,
+            place=runs.directory(data_dir, run_id),
+            project=self.plan.project,
             interrupted=self._conduct.interrupted,
             pace=pace.gate,
         )

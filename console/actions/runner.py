@@ -13,7 +13,7 @@ import signal
 import time
 from pathlib import Path
 
-from console.actions import detached, runs
+from console.actions import detached, offspring, runs
 from console.actions.action import Plan
 from console.actions.engine import DockerDriver
 from console.actions.facts import Holder
@@ -134,7 +134,8 @@ def work(data_dir: Path, run_id: str, lock_fd: int, settings: bytes) -> int:
     holder = Holder(run_id, request.actor.name, time.time(), plan.level, plan.title)
     lock = ProjectLock.inherit(lock_fd, data_dir, plan.project, holder)
     lock.update(pid=os.getpid())
-    driver = DockerDriver(config.docker, keep_fds=(lock_fd,))
+    programs = offspring.claim(runs.directory(data_dir, run_id))
+    driver = DockerDriver(config.docker, keep_fds=(lock_fd, programs))
     run = Run(data_dir, run_id, config, driver, lock=lock)
 
     async def go() -> None:

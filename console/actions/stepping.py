@@ -12,7 +12,8 @@ from console.actions.action import Risk, Standing, Step
 from console.actions.conduct import TEXT, Conduct, Pace, StoppedError
 from console.actions.engine import EngineDriver, EngineRefusedError, InDoubtError
 from console.actions.lock import ProjectLock
-from console.actions.operations import Context, StepFailedError, StepSkipped, look_at, operation
+from console.actions.operation import Context, StepFailedError, StepSkipped, look_at
+from console.actions.operations import operation
 from console.actions.runview import StepView
 from console.errors import SourceError
 from console.redact import redact
@@ -59,10 +60,8 @@ class Stepper:
 
     async def _settled(self, step: Step, attempt: int) -> bool:
         """Look whether a step that was in doubt is done. True: nothing more to do."""
-        if operation(step).again:
-            return False
         standing = await self._resolve(step, wait=False)
-        if standing is None:
+        if standing is None and not operation(step).again:
             self._outcome(step, "unknown", "the engine does not answer", attempt)
             raise StoppedError("unknown", f"{step.title}: the engine does not answer, so nobody can tell")
         if standing is Standing.DONE:

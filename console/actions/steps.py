@@ -19,7 +19,7 @@ def steps(
     """What the level does, in order. `reload_only`: the edge needs no more than to read its configuration anew."""
     if not containers:
         return ()
-    found = [_evidence(containers)]
+    found = [evidence(containers)]
     if reload_only:
         return (*found, *(_reload(c, always=True) for c in containers))
     if level == 1:
@@ -42,7 +42,7 @@ def compensation(containers: list[ServiceContainer]) -> tuple[Step, ...]:
     return tuple(_start(c, "undo-") for c in containers if c.running or c.status in ("paused", "restarting"))
 
 
-def _evidence(containers: list[ServiceContainer]) -> Step:
+def evidence(containers: list[ServiceContainer]) -> Step:
     names = " ".join(shlex.quote(c.name) for c in containers)
     return Step(
         "evidence",

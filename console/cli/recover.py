@@ -30,7 +30,9 @@ def register(commands: Any) -> None:
     plan = actions.add_parser("plan", help="what a level would do now; changes nothing")
     run = actions.add_parser("run", help="run a level, after a confirmation")
     for parser in (plan, run):
-        parser.add_argument("level", type=int, metavar="LEVEL", help="1 one service, 2 all services in order")
+        parser.add_argument(
+            "level", type=int, metavar="LEVEL", help="1 one service, 2 all services in order, 3 containers made anew"
+        )
         parser.add_argument("--service", default="", metavar="S", help="Compose service of level 1 (default: the app)")
     run.add_argument("--confirm", metavar="TEXT", default=None, help="the words that the plan asks for")
     run.add_argument("--incident", metavar="ID", default="", help="record it in this incident's timeline")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from console.actions import compose, inspecting
+from console.actions.blueprint import Blueprint, ComposeProject, Wanted
 from console.actions.conduct import Pace
 from console.actions.engine import EngineRefusedError, InDoubtError
 from console.actions.facts import EngineState, Facts, ProbeFacts
@@ -61,6 +62,9 @@ class ProjectTwin:
         self.sick: set[str] = set()  # services that never become healthy
         self.hung: set[str] = set()  # services that run and do not answer; a start mends them
         self.webhook_broken = False
+        self.compose_file = (file or Path("/nowhere/x")).with_name("compose.yaml")
+        if file is not None:
+            self.compose_file.touch()
         self.closed = False
         self._state: dict[str, Any] = {
             "tick": 0,
@@ -107,8 +111,22 @@ class ProjectTwin:
             depends,
             "labels",
             probes=probes,
+            missing=tuple(s for s in DEPENDS if s not in self._state["containers"]),
+            blueprint=self.blueprint(),
         )
         return replace(facts, **changes)
+
+    def blueprint(self) -> Blueprint:
+        """Files that would build the four services just as they are."""
+        services = tuple(
+            Wanted(s, f"{s}:1", "h1", volumes=(f"shop_{s}data",) if s == "postgres" else (), depends=DEPENDS[s])
+            for s in DEPENDS
+        )
+        return Blueprint(
+            ComposeProject(PROJECT, (str(self.compose_file),), str(self.compose_file.parent)),
+            services,
+            images={w.image: "sha256:1" for w in services},
+        )
 
     async def run_probe(self, probe: ProbeConfig) -> ProbeResult:
         ok = self._answers(probe)
@@ -153,6 +171,41 @@ class ProjectTwin:
     async def logs(self, container: str, tail: int, since: float = 0.0) -> str:
         self._look()
         return f"2026-01-01T10:00:00Z {container} started\n2026-01-01T10:00:01Z password=hunter2 accepted"
+
+    async def images(self) -> list[dict[str, Any]]:
+        self._look()
+        return [{"Id": "sha256:1", "RepoTags": [f"{s}:1" for s in DEPENDS]}]
+
+    async def volumes(self) -> frozenset[str]:
+        self._look()
+        return frozenset({"shop_postgresdata"})
+
+    async def tag(self, image: str, name: str, tag: str) -> None:
+        self._look()
+
+    async def compose(self, project: ComposeProject, words: Sequence[str], seconds: float) -> Ran:
+        """`down` and `up` as Compose does them; faults "down" and "up:SERVICE" as for the other changes."""
+        command, services = words[0], [w for w in words if w in DEPENDS]
+        key = ":".join([command, *services[-1:]])
+        fault = self.faults.get(key, "")
+        if fault != "refused":  # Compose is asked three times
+            self.faults.pop(key, "")
+        if self.frozen or fault in ("ignored", "frozen"):
+            self.frozen = self.frozen or fault == "frozen"
+            return Ran(None, b"", "docker gave no answer")
+        if fault == "refused":
+            return Ran(1, b"", "Error response from daemon: port is already allocated")
+        self._note(" ".join([command, *services]))
+        if command == "down":
+            for service in list(self._state["containers"]):
+                if not (fault == "half" and service == "postgres"):
+                    self.remove(service)
+        else:
+            for service in services:
+                if service not in self._state["containers"]:
+                    self._state["containers"][service] = {"restarts": 0, "health": ""}
+                    self._do("start new", service)
+        return Ran(None, b"", "docker gave no answer") if fault in ("lost", "half") else Ran(0, b"", "")
 
     async def restart(self, container: str, t: int) -> None:
         self._change("restart", container)
@@ -239,7 +292,11 @@ class ProjectTwin:
             "Config": {
                 "Image": f"{service}:1",
                 "StopTimeout": found.get("stop_timeout"),
-                "Labels": {"com.docker.compose.project": PROJECT, "com.docker.compose.service": service},
+                "Labels": {
+                    "com.docker.compose.project": PROJECT,
+                    "com.docker.compose.service": service,
+                    "com.docker.compose.config-hash": found.get("hash", "h1"),
+                },
                 "Healthcheck": {"Test": ["CMD", "true"], "Interval": 2 * 10**7, "Timeout": 10**7, "Retries": 1},
                 "Env": ["DATABASE_PASSWORD=hunter2"],
             },

@@ -78,7 +78,7 @@ def test_a_plan_expires_and_ends_with_its_facts() -> None:
 
 def test_an_unknown_level_and_an_unknown_service_are_said() -> None:
     with pytest.raises(UsageError):
-        made(3, ProjectTwin().facts())
+        made(7, ProjectTwin().facts())
     plan = made(1, ProjectTwin().facts(), "billing")
     assert plan.refused == "there is no container of service billing"
     assert "postgres, redis, app, edge" in plan.help

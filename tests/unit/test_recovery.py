@@ -83,6 +83,8 @@ def test_level_1_that_failed_a_moment_ago_gives_way_to_level_2_and_that_to_a_per
     assert verdicts(facts) == ("possible", "recommended")
     assert verdicts(past(twin.facts(), 1, "app", "ok")) == ("recommended", "possible")  # once was not in vain
     facts = past(facts, 2, "", "failed")
+    assert router.route(facts, config()).level == 3
+    facts = past(facts, 3, "", "failed")
     found = router.route(facts, config())
     assert (found.level, found.help) == (None, "call the owner of the service")
 
@@ -181,9 +183,14 @@ def test_a_lost_network_is_no_case_for_a_restart(change: dict[str, Any], reason:
     assert command in row.help
 
 
-def test_a_half_created_stack_is_completed_first() -> None:
-    facts = replace(ProjectTwin().facts(), missing=("edge",))
-    assert router.route(facts, config()).help == "create it: docker compose up -d --wait"
+def test_a_half_created_stack_is_completed_and_nothing_taken_down() -> None:
+    twin = ProjectTwin()
+    twin.remove("edge")
+    assert router.route(twin.facts(), config()) == router.Route(3, why="no container of edge exists")
+    plan = recovery.plan(3, "", twin.facts(), config())
+    assert (plan.title, plan.confirm, plan.refused) == ("create edge", "shop", None)
+    assert [s.id for s in plan.steps] == ["evidence", "keep", "up-data", "up-app", "up-edge"]
+    assert plan.compensation == ()
 
 
 def test_a_bad_certificate_recommends_no_restart() -> None:

@@ -1,0 +1,109 @@
+"""Is everything still here that the Compose files name? Images, volumes, bind mounts, ports. It only looks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from console.actions.blueprint import Blueprint
+from console.actions.engine import EngineDriver
+from console.actions.facts import ServiceContainer
+from console.errors import SourceError
+from console.text import clean
+from console.watch.source import Lane
+
+_KNOCK = 0.2  # seconds; a port of this host answers in well under one millisecond
+
+
+async def survey(
+    plan: Blueprint,
+    engine: EngineDriver,
+    listing: Sequence[Mapping[str, Any]],
+    containers: Sequence[ServiceContainer],
+    local: bool,
+) -> Blueprint:
+    """`plan` with what this host has of it. `local` False: the engine is another host's, whose paths nobody sees.
+
+    Where the engine does not answer, nothing is known to be here, so level 3 is refused.
+    """
+    if plan.problem:
+        return plan
+    try:
+        images, volumes = await asyncio.gather(engine.images(), engine.volumes())
+    except SourceError as error:
+        return replace(plan, problem=f"images and volumes could not be listed: {error.message}")
+    known = _image_ids(images)
+    named = {n for w in plan.services for n in w.volumes}
+    return replace(
+        plan,
+        images={w.image: _image_id(known, w.image) for w in plan.services},
+        lost_volumes=tuple(sorted(named - volumes)),
+        lost_binds=await _lost(plan) if local else (),
+        taken=await _taken(plan, listing, containers, local),
+    )
+
+
+def _image_ids(images: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for image in images:
+        ident = str(image.get("Id", ""))
+        for name in (*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ()), ident):
+            found[str(name)] = ident
+    return found
+
+
+def _image_id(known: Mapping[str, str], image: str) -> str:
+    """The id of an image by the name a Compose file gives it: without a tag it means `latest`.
+
+    >>> _image_id({"shop/app:latest": "sha256:1"}, "shop/app"), _image_id({}, "shop/app:2")
+    ('sha256:1', '')
+    """
+    plain = image.removeprefix("docker.io/library/").removeprefix("docker.io/")
+    tagged = plain if ":" in plain.rpartition("/")[2] or "@" in plain else f"{plain}:latest"
+    name, at, digest = tagged.partition("@")
+    by_digest = f"{name.rpartition(':')[0] or name}@{digest}" if at and ":" in name.rpartition("/")[2] else tagged
+    return known.get(image) or known.get(tagged) or known.get(by_digest) or ""
+
+
+async def _lost(plan: Blueprint) -> tuple[str, ...]:
+    """Bind mounts whose path does not exist: Compose would make an empty directory there and say nothing."""
+    paths = sorted({b for w in plan.services for b in w.binds})
+    lane = Lane("binds")
+    try:
+        return await lane.call(lambda: tuple(p for p in paths if not Path(p).exists()), deadline=0.6)
+    except SourceError:
+        return tuple(f"{p} (no answer from its file system)" for p in paths)
+    finally:
+        lane.close()
+
+
+async def _taken(
+    plan: Blueprint, listing: Sequence[Mapping[str, Any]], containers: Sequence[ServiceContainer], local: bool
+) -> dict[int, str]:
+    """Ports the files publish that somebody else has: another container, or a program of the host."""
+    ours = {c.id for c in containers}
+    ports = {p for w in plan.services for p in w.ports}
+    found: dict[int, str] = {}
+    for entry in listing:
+        held = {p.get("PublicPort") for p in entry.get("Ports") or () if isinstance(p, dict)}
+        if entry.get("Id") not in ours:
+            name = clean(str((entry.get("Names") or ["?"])[0]).lstrip("/"), 100)
+            found |= {p: f"container {name}" for p in ports & held}
+    free = (
+        sorted(ports - set(found) - {p for c in containers if c.status != "exited" for p in c.ports}) if local else []
+    )
+    answers = await asyncio.gather(*(_answers(p) for p in free))
+    return found | {p: "another program of this host" for p, yes in zip(free, answers, strict=True) if yes}
+
+
+async def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(_KNOCK):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        return True
+    return False
