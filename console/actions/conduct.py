@@ -28,6 +28,8 @@ class Pace:
     validation: float = 60.0  # at least; longer where health checks are slow
     observe: float = 5.0
     allowed: int = 2  # bad samples of an observation that may be noise
+    quiet: float = 5.0  # without a change by others before a paused run goes on
+    tolerance: float = 60.0  # for others who change the stack; then the run ends
     before: float = 0.6  # for the look before: evidence must not delay the cure
 
 

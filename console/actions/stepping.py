@@ -15,6 +15,7 @@ from console.actions.lock import ProjectLock
 from console.actions.operation import Context, StepFailedError, StepSkipped, look_at
 from console.actions.operations import operation
 from console.actions.runview import StepView
+from console.actions.strangers import Strangers
 from console.errors import SourceError
 from console.redact import redact
 from console.text import clean
@@ -39,6 +40,7 @@ class Stepper:
     ) -> None:
         self._driver, self._context, self._conduct = driver, context, conduct
         self._pace, self._lock, self._patient = pace, lock, patient
+        self._strangers = Strangers(driver, context.project, time.time())
         self.down_since: float | None = None  # unix seconds: since when users may notice
 
     async def advance(self, view: StepView) -> None:
@@ -48,6 +50,7 @@ class Stepper:
         reason = self._conduct.interrupted()
         if reason:
             raise StoppedError("cancelled", reason)
+        await self._alone()
         step, attempt = view.step, view.attempt
         if view.state in ("running", "unknown") and await self._settled(step, attempt):
             return
@@ -57,6 +60,27 @@ class Stepper:
                 raise StoppedError("cancelled", self._conduct.interrupted())
             return
         raise StoppedError(state, f"{step.title}: {text}")
+
+    async def _alone(self) -> None:
+        """Pause while somebody else changes the stack; raises StoppedError when that does not end."""
+        seen, since = await self._strangers.seen(), time.monotonic()
+        if not seen:
+            return
+        words = f"paused: somebody else changes the stack ({seen})"
+        self._conduct.append("recovery.run", {"state": "paused", "text": clean(words, TEXT)})
+        if self._lock is not None:
+            self._lock.update(step=words)
+        quiet_since = time.monotonic()
+        while time.monotonic() - quiet_since < self._pace.quiet:
+            reason = self._conduct.interrupted()
+            if reason:
+                raise StoppedError("cancelled", reason)
+            if time.monotonic() - since > self._pace.tolerance:
+                raise StoppedError("failed", f"somebody else keeps changing the stack ({seen})")
+            await asyncio.sleep(min(self._pace.gate, self._pace.quiet))
+            again = await self._strangers.seen()
+            if again:
+                seen, quiet_since = again, time.monotonic()
 
     async def _settled(self, step: Step, attempt: int) -> bool:
         """Look whether a step that was in doubt is done. True: nothing more to do."""
@@ -87,8 +111,9 @@ class Stepper:
             self._lock.update(step=step.title)
         if step.risk is Risk.OUTAGE and self.down_since is None:
             self.down_since = time.time()
-        began = time.monotonic()
+        began, at = time.monotonic(), time.time()
         state, text = await self._act(step)
+        self._strangers.did(step, at, time.time())
         self._outcome(step, state, text, attempt, time.monotonic() - began, await self._standing_of(step))
         return state, text
 

@@ -138,6 +138,16 @@ def test_a_port_of_somebody_else_is_seen(small: SmallStack, tmp_path: Path) -> N
         assert refused(small, tmp_path) == f"port {port} is taken by another program of this host"
 
 
+def test_a_run_pauses_while_somebody_else_changes_the_stack(small: SmallStack, tmp_path: Path) -> None:
+    sevdeck = Sevdeck(tmp_path, small.config, observation=0.1)
+    assert sevdeck("recover", "run", "2", "--confirm", "restart 3 services", "--detach").code == 0
+    sevdeck.until("the first stop", lambda v: v.steps[1].state != "pending")
+    small.docker("update", "--restart", "no", f"{small.name}-store-1")
+    view = sevdeck.until("the end of the run", lambda v: v.over, deadline=90)
+    assert view.outcome == "ok", view.reason
+    assert any(f"paused: somebody else changes the stack ({small.name}-store-1: update)" in n for n in view.notes)
+
+
 # --- kills ----------------------------------------------------------------------------------------------------------
 
 

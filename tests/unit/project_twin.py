@@ -27,7 +27,16 @@ PORTS = {"edge": 8080, "app": 8000}
 
 # A run in tests takes milliseconds where people wait seconds.
 QUICK = Pace(
-    gate=0.002, ping=0.02, settle=0.0, patience=0.3, long_patience=0.4, validate=0.005, validation=0.1, observe=0.01
+    gate=0.002,
+    ping=0.02,
+    quiet=0.02,
+    tolerance=0.2,
+    settle=0.0,
+    patience=0.3,
+    long_patience=0.4,
+    validate=0.005,
+    validation=0.1,
+    observe=0.01,
 )
 
 
@@ -69,6 +78,7 @@ class ProjectTwin:
         self._state: dict[str, Any] = {
             "tick": 0,
             "calls": [],
+            "events": [],
             "containers": {s: {"status": "running", "health": "healthy", "started": 0, "restarts": 0} for s in DEPENDS},
         }
         if file is not None and file.exists():
@@ -163,7 +173,14 @@ class ProjectTwin:
         return [{"Id": s, "Names": [f"/{s}"], "Labels": labels} for s in self._state["containers"]]
 
     async def events(self, project: str, since: float, until: float) -> list[dict[str, Any]]:
-        return []
+        """What the twin did and what strangers did, as the engine tells it."""
+        return [e for e in self._state["events"] if since - 1 <= e["timeNano"] / 1e9 <= until + 1]
+
+    def happened(self, action: str, service: str) -> None:
+        """The engine tells of it, whoever asked."""
+        about = {"name": f"{PROJECT}-{service}-1", "com.docker.compose.service": service}
+        event = {"Action": action, "timeNano": time.time_ns(), "Actor": {"ID": service, "Attributes": about}}
+        self._state["events"].append(event)
 
     async def data_root(self) -> str:
         return ""
@@ -242,6 +259,7 @@ class ProjectTwin:
         if fault == "refused":
             raise EngineRefusedError("port is already allocated")
         self._note(f"{verb} {container}")
+        self.happened(verb, container)
         if fault == "half":
             self.set(container, status="exited")
             raise InDoubtError("the engine hung up in the middle of an answer", at_work=False)

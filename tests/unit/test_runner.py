@@ -431,6 +431,54 @@ async def test_a_record_that_cannot_be_written_stops_the_run_and_brings_services
     assert "stop postgres" not in shop.twin.calls
 
 
+# --- somebody else ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_stranger_who_changes_the_stack_is_waited_out(shop: Setting) -> None:
+    run_it = shop.run
+    shop.make(shop.plan(2))
+    run = run_it()
+    stop = shop.twin.stop
+
+    async def meddled(container: str, t: int) -> None:
+        await stop(container, t)
+        if container == "app":
+            shop.twin.happened("restart", "redis")
+
+    shop.twin.stop = meddled  # type: ignore[method-assign]
+    view = await run.run()
+    assert view.outcome == "ok", view.reason
+    assert [n for n in view.notes if "paused" in n] == [
+        "paused: somebody else changes the stack (shop-redis-1: restart)"
+    ]
+
+
+async def test_a_stranger_who_does_not_end_ends_the_run_and_everything_is_put_back(shop: Setting) -> None:
+    shop.make(shop.plan(2))
+    run = shop.run()
+    events = shop.twin.events
+
+    async def restless(project: str, since: float, until: float) -> list[dict[str, Any]]:
+        if shop.twin.state("app") == "exited":
+            shop.twin.happened("pause", "redis")
+        return await events(project, since, until)
+
+    shop.twin.events = restless  # type: ignore[method-assign]
+    view = await run.run()
+    assert view.outcome == "rolled_back"
+    assert "somebody else keeps changing the stack (shop-redis-1: pause)" in view.reason
+    assert all(shop.twin.state(s) == "running" for s in ("postgres", "redis", "app", "edge"))
+
+
+async def test_the_engines_own_restart_of_a_crashed_container_is_no_stranger(shop: Setting) -> None:
+    shop.make(shop.plan(2))
+    run = shop.run()
+    shop.twin.happened("die", "app")
+    shop.twin.happened("start", "app")
+    view = await run.run()
+    assert (view.outcome, view.notes) == ("ok", ())
+
+
 # --- going on after a kill ----------------------------------------------------------------------------------------------
 
 
