@@ -14,7 +14,7 @@ from textual.reactive import var
 
 from console.errors import RefusedError, SevdeckError
 from screens.base import ConsoleScreen, bindings
-from screens.dialogs import Confirm
+from screens.dialogs import Ask, Confirm
 from screens.seat import Seat
 from widgets.choice import ChoiceList, Row
 from widgets.format import clock_text, time_text
@@ -49,7 +49,10 @@ class Instead(NamedTuple):
 
 
 def level_rows(views: Sequence[LevelView], width: int, instead: Instead | None = None) -> list[Row]:
-    """Two lines a level: what it would do and the verdict; then the reason in full. Greyed with `instead`."""
+    """A level in two lines: what it would do and the verdict; then the reason in full.
+
+    With `instead` each has one line, greyed, and the reason stands once below all of them.
+    """
     rows: list[Row] = []
     for view in views:
         glyph, words, why = _VERDICT[view.verdict], view.verdict, view.why
@@ -57,7 +60,7 @@ def level_rows(views: Sequence[LevelView], width: int, instead: Instead | None =
         if instead is None and view.help:
             why = f"{_sentence(why)} Would help: {_sentence(view.help)}"
         if instead is not None:
-            glyph, words, why = UNKNOWN, *instead
+            glyph, words, tone = UNKNOWN, instead.words, ""
         head = line(
             Span(f" {view.level} ", "key"),
             Span(fit(view.name, 8), "strong"),
@@ -67,8 +70,13 @@ def level_rows(views: Sequence[LevelView], width: int, instead: Instead | None =
             Span(f" {words}", tone),
         )
         rows.append(Row(f"{view.level}:{view.service}", head if instead is None else greyed([head])[0]))
-        rows += [Row("", line(Span(f"{' ' * 11}{text}", "dim"))) for text in wrap(why, width - 12)]
-    return rows
+        if instead is None:
+            rows += _reason(why, width)
+    return rows if instead is None else [*rows, *_reason(instead.why, width)]
+
+
+def _reason(why: str, width: int) -> list[Row]:
+    return [Row("", line(Span(f"{' ' * 11}{text}", "dim"))) for text in wrap(why, width - 12)]
 
 
 def _sentence(text: str) -> str:
@@ -415,7 +423,12 @@ class Recovery(ConsoleScreen):
         if self.instead is not None:
             self._say([line(Span(text, "dim")) for text in wrap(self.instead.why, self.size.width - 2)])
             return
-        ask = line() if view.plan.refused else line(Span("Enter", "key"), " asks for confirmation and runs it")
+        words = (
+            " asks for a reason to go over the budget, once"
+            if view.plan.refused
+            else " asks for confirmation and runs it"
+        )
+        ask = line(Span("Enter", "key"), words) if not view.plan.refused or view.plan.over_budget else line()
         self._say([*plan_lines(view.plan, self.size.width - 2), line(), ask])
 
     def _say(self, lines: Sequence[Line]) -> None:
@@ -455,9 +468,16 @@ class Recovery(ConsoleScreen):
         if view is None:
             return
         plan = view.plan
-        if plan.refused:
+        if plan.refused and not plan.over_budget:
             self.notify(f"Refused: {plan.refused}", severity="error", markup=False)
             return
+        override = ""
+        if plan.refused:
+            question = Ask(f"Over budget: {plan.refused}", "Why once more? The reason is recorded. Esc leaves.")
+            reason = await self.app.push_screen_wait(question)
+            if not reason:
+                return
+            override = reason
         word = plan.confirm if plan.level > 1 else ""
         width = min(94, self.size.width - 6)
         lines = plan_lines(plan, width)
@@ -466,16 +486,18 @@ class Recovery(ConsoleScreen):
         typed = await self.app.push_screen_wait(Confirm(lines, word=word, key="" if word else "r"))
         if typed is None:
             return
-        await self._launch(plan)
+        await self._launch(plan, override)
 
-    async def _launch(self, plan: Plan) -> None:
+    async def _launch(self, plan: Plan, override: str) -> None:
         from console.actions import runner
 
         seat = self.seat
         incident = self.incident.id if self.incident is not None else ""
         try:
             run_id = await seat.engine.call(
-                lambda: runner.start(plan, plan.confirm, seat.config, seat.data_dir, seat.actor, incident=incident)
+                lambda: runner.start(
+                    plan, plan.confirm, seat.config, seat.data_dir, seat.actor, incident=incident, override=override
+                )
             )
         except RefusedError as error:
             self.notify(str(error), severity="error", timeout=15, markup=False)

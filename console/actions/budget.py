@@ -48,6 +48,20 @@ def span(seconds: float) -> str:
     return f"{seconds / 60:g} min" if seconds >= 60 and seconds % 60 == 0 else f"{seconds:g} s"
 
 
+def wait_text(seconds: float) -> str:
+    """
+    >>> wait_text(40), wait_text(700), wait_text(21_577), wait_text(7200)
+    ('40 s', '12 min', '6 h', '2 h')
+    """
+    if seconds < 120:
+        return f"{max(1, round(seconds))} s"
+    minutes = -(-round(seconds) // 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
 def parse(text: str) -> tuple[int, float]:
     """
     >>> parse("3/15m")

@@ -7,6 +7,7 @@ without leaving it behind. It decides nothing.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
@@ -27,7 +28,7 @@ T = TypeVar("T")
 PING_DEADLINE = 2.0  # seconds; a well engine answers in 0.6 ms, p99 4.4
 SLACK = 15.0  # seconds of HTTP patience beyond what the call itself may take
 _LOOK = 2.5
-_LANES = 6  # looks that may hang at once before we say so
+_LANES = 6  # looks at once; so many may hang before we say so
 
 
 class EngineRefusedError(SevdeckError):
@@ -91,6 +92,7 @@ class DockerDriver:
     def __init__(self, docker: DockerConfig, *, keep_fds: Sequence[int] = ()) -> None:
         self._engine = Engine(docker)
         self._lanes: list[Lane] = []
+        self._turns = asyncio.Semaphore(_LANES)
         self._change_lane = Lane("engine-change")
         self._keep_fds = tuple(keep_fds)
         self._host = docker.host
@@ -208,13 +210,15 @@ class DockerDriver:
         self._engine.close()
 
     async def _look(self, fn: Callable[[], T], deadline: float = _LOOK) -> T:
-        free = next((lane for lane in self._lanes if lane.stuck_for is None), None)
-        if free is None:
-            if len(self._lanes) >= _LANES:
-                raise SourceError("the Docker engine does not answer (earlier questions still wait)")
-            free = Lane(f"engine-look-{len(self._lanes)}")
-            self._lanes.append(free)
-        return await free.call(fn, deadline=deadline + 0.5)
+        """Some looks at a time, the others wait for their turn; a look that hangs keeps its thread for ever."""
+        async with self._turns:
+            free = next((lane for lane in self._lanes if lane.stuck_for is None), None)
+            if free is None:
+                if len(self._lanes) >= _LANES:
+                    raise SourceError("the Docker engine does not answer (earlier questions still wait)")
+                free = Lane(f"engine-look-{len(self._lanes)}")
+                self._lanes.append(free)
+            return await free.call(fn, deadline=deadline + 0.5)
 
     async def _change(self, fn: Callable[[Any], None], patience: float) -> None:
         """One call that changes something. Only an answer of the engine itself is a plain no."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from console.actions import rebuild
 from console.actions.action import Refusal
-from console.actions.budget import budget, span
+from console.actions.budget import budget, wait_text
 from console.actions.facts import Facts, ProbeFacts, ServiceContainer
 from console.actions.lock import describe
 from console.actions.roles import Roles, roles
@@ -245,11 +245,11 @@ def budget_refusal(level: int, service: str, facts: Facts, config: Config) -> Re
     left = budget(level, service, facts.past, config.recovery.budgets, facts.taken_at)
     if not left.spent:
         return None
-    wait = f" (next in {span(float(max(1, round(left.free_at - facts.taken_at))))})" if left.free_at else ""
+    wait = f" (next in {wait_text(left.free_at - facts.taken_at)})" if left.free_at else ""
     what = f"level {level} of {service}" if level == 1 else f"level {level}"
     return Refusal(
         f"{what} ran {left.text} already{wait}; more of the same does not mend it",
-        "look for the cause, climb a level, or override once: --override REASON",
+        "look for the cause, climb a level, or go over it once, with a reason",
     )
 
 

@@ -76,7 +76,8 @@ def _plan(call: Call) -> int:
 
 
 def _refusal(plan: Plan) -> RefusedError:
-    return RefusedError(f"refused: {plan.refused}", remedy=plan.help[:1].upper() + plan.help[1:])
+    how = ": --override REASON" if plan.over_budget else ""
+    return RefusedError(f"refused: {plan.refused}", remedy=f"{plan.help[:1].upper()}{plan.help[1:]}{how}")
 
 
 def _plan_data(plan: Plan) -> dict[str, Any]:

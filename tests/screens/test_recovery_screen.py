@@ -39,7 +39,7 @@ async def test_while_a_run_is_under_way_no_level_is_offered_and_the_run_stays_in
     screen = Recovery(story.seat(tmp_path), look=story.Looks(story.sick_app(holder=run.holder)))
     async with on_stage(screen, SIZE, story.teller()) as pilot:
         await shows(pilot, "a run is under way")
-        assert upper(pilot).count(f"Run {story.RUN} by ben: level 1, restart app") == 2
+        assert upper(pilot).count(f"Run {story.RUN} by ben: level 1, restart app") == 1
         assert "recommended" not in upper(pilot)
         await pilot.press("down", "enter")
         await until(pilot, lambda: bool(said(pilot)))
