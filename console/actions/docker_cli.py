@@ -75,13 +75,17 @@ async def run_docker(
     env: Mapping[str, str] | None = None,
     cwd: str | None = None,
     keep_fds: Sequence[int] = (),
+    stdin: int | None = None,
+    stdout: int | None = None,
 ) -> Ran:
     """Run `docker WORDS` against the engine at `host` ("" is the default one). Raises ForbiddenError."""
     reason = forbidden(words)
     if reason:
         raise ForbiddenError(f"never run: {reason}")
     at = ["--host", host] if host else []
-    return await run_program(["docker", *at, *words], deadline=deadline, env=env, cwd=cwd, keep_fds=keep_fds)
+    return await run_program(
+        ["docker", *at, *words], deadline=deadline, env=env, cwd=cwd, keep_fds=keep_fds, stdin=stdin, stdout=stdout
+    )
 
 
 def _after_options(words: list[str], with_value: set[str]) -> list[str]:

@@ -81,7 +81,17 @@ class EngineDriver(Protocol):
 
     async def unpause(self, container: str) -> None: ...
 
-    async def execute(self, container: str, argv: Sequence[str], seconds: float) -> Ran: ...
+    async def execute(
+        self,
+        container: str,
+        argv: Sequence[str],
+        seconds: float,
+        *,
+        stdin: int | None = None,
+        stdout: int | None = None,
+    ) -> Ran: ...
+
+    async def once(self, image: str, argv: Sequence[str], seconds: float, options: Sequence[str] = ()) -> Ran: ...
 
     def close(self) -> None: ...
 
@@ -194,15 +204,33 @@ class DockerDriver:
     async def unpause(self, container: str) -> None:
         await self._change(lambda client: client.unpause(container), SLACK)
 
-    async def execute(self, container: str, argv: Sequence[str], seconds: float) -> Ran:
-        """Run `argv` in the container and let nothing of it outlive `seconds`.
+    async def execute(
+        self,
+        container: str,
+        argv: Sequence[str],
+        seconds: float,
+        *,
+        stdin: int | None = None,
+        stdout: int | None = None,
+    ) -> Ran:
+        """Run `argv` in the container and let nothing of it outlive `seconds`. `stdin`, `stdout`: open files.
 
         By the docker program: docker-py's exec ignores its timeout. `timeout` inside: ending `docker exec` leaves
         the command running in the container. `seconds` is whole: busybox knows no fractions.
         """
         inside = ["timeout", "-k", "1", str(max(1, round(seconds)))]
-        words = ["exec", container, *inside, *argv]
-        return await run_docker(words, deadline=seconds + 3, host=self._host, keep_fds=self._keep_fds)
+        words = ["exec", *([] if stdin is None else ["--interactive"]), container, *inside, *argv]
+        return await run_docker(
+            words, deadline=seconds + 3, host=self._host, keep_fds=self._keep_fds, stdin=stdin, stdout=stdout
+        )
+
+    async def once(self, image: str, argv: Sequence[str], seconds: float, options: Sequence[str] = ()) -> Ran:
+        """Run `argv` in a container of its own that goes when it ends, without a network, and never longer."""
+        inside = ["timeout", "-k", "1", str(max(1, round(seconds))), *argv]
+        words = ["run", "--rm", "--network", "none", "--pull", "never", *options, "--entrypoint", inside[0]]
+        return await run_docker(
+            [*words, image, *inside[1:]], deadline=seconds + 10, host=self._host, keep_fds=self._keep_fds
+        )
 
     def close(self) -> None:
         for lane in (*self._lanes, self._change_lane):

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from console.redact import redact
-from console.text import clean_block, decode
+from console.text import clean_block
 
 _OUTPUT_LIMIT = 8 * 1024 * 1024  # bytes of standard output kept; Compose files of big stacks are under 1 MiB
 
@@ -44,13 +44,18 @@ async def run_program(
     env: Mapping[str, str] | None = None,
     cwd: str | None = None,
     keep_fds: Sequence[int] = (),
+    stdin: int | None = None,
+    stdout: int | None = None,
 ) -> Ran:
-    """Run `argv` without a shell and without input. `keep_fds` stay open in it: the lock outlives us with them."""
+    """Run `argv` without a shell. `keep_fds` stay open in it: the lock outlives us with them.
+
+    `stdin` and `stdout` are open files; without them there is no input, and the output is in the answer.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
+            stdout=asyncio.subprocess.PIPE if stdout is None else stdout,
             stderr=asyncio.subprocess.PIPE,
             env=dict(env) if env is not None else None,
             cwd=cwd,
@@ -67,7 +72,11 @@ async def run_program(
     except asyncio.CancelledError:
         await _end(process)
         raise
-    return Ran(process.returncode, out[:_OUTPUT_LIMIT], redact(decode(err[-4096:])))
+    return Ran(
+        process.returncode,
+        (out or b"")[:_OUTPUT_LIMIT],
+        redact(clean_block(err[-4096:].decode(errors="replace")).strip()),
+    )
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

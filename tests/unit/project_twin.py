@@ -236,7 +236,19 @@ class ProjectTwin:
     async def unpause(self, container: str) -> None:
         self._change("unpause", container)
 
-    async def execute(self, container: str, argv: Sequence[str], seconds: float) -> Ran:
+    async def once(self, image: str, argv: Sequence[str], seconds: float, options: Sequence[str] = ()) -> Ran:
+        self._look()
+        return Ran(0, b"", "")
+
+    async def execute(
+        self,
+        container: str,
+        argv: Sequence[str],
+        seconds: float,
+        *,
+        stdin: int | None = None,
+        stdout: int | None = None,
+    ) -> Ran:
         self._look()
         self._note(f"exec {container} {argv[0]}")
         return Ran(0, b"", "")

@@ -1,0 +1,174 @@
+"""Making a backup: a dump streamed into a file that is nothing until it is whole.
+
+    .ID.part  (locked by its maker)  ->  fsync  ->  ID.dump  ->  ID.json  (now it is a backup)
+
+Whatever goes wrong on the way takes the part file along, and the dump's process in the container too. A part file
+that nobody holds any more was left by a kill; the next backup removes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from console.actions.backup.manifest import Backup, catalog, new_id, write
+from console.actions.postgres import Postgres, PostgresError
+from console.errors import RefusedError, SevdeckError
+from console.incident.disk import RealDisk, ensure_directory
+from console.incident.events import Actor
+
+DEADLINE = 3600.0  # seconds for one dump, unless the caller knows better
+_ROOM = 1.5  # times the last dump that must be free
+_CHUNK = 1 << 20
+
+
+class BackupError(SevdeckError):
+    """It was tried and did not work; nothing of it is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to back up, and for whom."""
+
+    directory: Path
+    project: str
+    database: str  # "" is the only one there is
+    actor: Actor
+
+
+async def create(server: Postgres, order: Order, deadline: float = DEADLINE) -> Backup:
+    """Dump the database and write its manifest. Raises RefusedError (no room, no such database), BackupError."""
+    began = time.time()
+    ensure_directory(order.directory)
+    sweep(order.directory)
+    try:
+        databases = await server.databases()
+        database = chosen(order.database, databases)
+        room(order.directory, databases[database])
+        version, tables = await server.version(), await server.counts(database)
+        ident = new_id(began)
+        part = order.directory / f".{ident}.part"
+        try:
+            size, digest = await _dump(server, database, part, deadline)
+        except BaseException:
+            _discard(part)
+            raise
+        after = await server.counts(database)
+    except PostgresError as error:
+        raise BackupError(f"the database does not give a dump: {error.message}") from error
+    target = order.directory / f"{ident}.dump"
+    try:
+        part.rename(target)
+        RealDisk().sync_directory(order.directory)
+        found = Backup(
+            id=ident,
+            created_at=began,
+            project=order.project,
+            database=database,
+            server=version,
+            size=size,
+            sha256=digest,
+            path=target,
+            host=order.actor.host,
+            by=order.actor.name,
+            took=round(time.time() - began, 2),
+            tables=tables,
+            after=after,
+            schema_version=await schema_version(server, database),
+        )
+        write(found)
+    except BaseException:
+        _discard(part)
+        _discard(target)
+        raise
+    return found
+
+
+def _discard(file: Path) -> None:
+    file.unlink(missing_ok=True)
+
+
+def chosen(wanted: str, databases: Sequence[str] | dict[str, int]) -> str:
+    """The database meant. Raises RefusedError when there is none such, or several and none was named."""
+    names = sorted(databases)
+    if wanted:
+        if wanted not in names:
+            raise RefusedError(f"there is no database {wanted}", remedy=f"There are: {', '.join(names) or 'none'}")
+        return wanted
+    if len(names) != 1:
+        raise RefusedError(
+            f"which database? There are {', '.join(names) or 'none'}", remedy="Name it as [backup] database"
+        )
+    return names[0]
+
+
+def room(directory: Path, size: int) -> None:
+    """Raises RefusedError where a dump would likely not fit: half more than the last one, or than the database."""
+    last = next((b.size for b in catalog(directory)), size)
+    free, wanted = shutil.disk_usage(directory).free, int(_ROOM * last)
+    if free < wanted:
+        raise RefusedError(
+            f"{directory} has {free // 1024} KiB free, the dump may need {wanted // 1024}",
+            remedy="Free some space, or name another place as [backup] directory",
+        )
+
+
+async def schema_version(server: Postgres, database: str) -> str:
+    """What the app's own migration table says, "" when there is none we know."""
+    known = {
+        "public.schema_version": "version",
+        "public.schema_migrations": "version",
+        "public.alembic_version": "version_num",
+        "public.flyway_schema_history": "version",
+    }
+    for table, column in known.items():
+        with contextlib.suppress(PostgresError):
+            if await server.value(f"SELECT to_regclass('{table}')", database):
+                return await server.value(f"SELECT max({column}::text) FROM {table}", database)
+    return ""
+
+
+def sweep(directory: Path) -> int:
+    """Remove part files that nobody writes any more. Returns how many."""
+    removed = 0
+    for part in directory.glob(".*.part"):
+        with contextlib.suppress(OSError), part.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
+            removed += 1
+    return removed
+
+
+async def _dump(server: Postgres, database: str, part: Path, deadline: float) -> tuple[int, str]:
+    fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        await server.dump(database, fd, deadline)
+        size = os.fstat(fd).st_size
+        if not size:
+            raise BackupError("the dump is empty")
+        return size, await asyncio.to_thread(_synced_digest, fd)
+    finally:
+        os.close(fd)
+
+
+def _synced_digest(fd: int) -> str:
+    os.fsync(fd)
+    return digest_of(fd)
+
+
+def digest_of(fd: int) -> str:
+    """sha256 of an open file, from its beginning, as 64 hex digits."""
+    found, at = hashlib.sha256(), 0
+    while chunk := os.pread(fd, _CHUNK, at):
+        found.update(chunk)
+        at += len(chunk)
+    return found.hexdigest()

@@ -1,0 +1,159 @@
+"""PostgreSQL inside its container: statements, counts, dumps and restores, by `docker exec` with deadlines.
+
+Nothing here needs a password or a published port: the local socket of the container is trusted by every image we
+know. What it writes stays in the database it was told to write to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from console.actions.engine import EngineDriver
+from console.actions.programs import Ran
+from console.errors import SevdeckError
+from console.text import clean
+
+_ASK = 10.0  # seconds for one statement
+_REAP_SECONDS = 5.0
+_REAP = (
+    'for p in /proc/[0-9]*; do tr "\\0" "\\n" <"$p/environ" 2>/dev/null | grep -qxF "$1" && kill -9 "${p#/proc/}"; '
+    "done; true"
+)
+_TEMPLATES = ("postgres", "template0", "template1")
+
+# One row a table: its name, rows by count(*), and the last value of the sequence behind its first column, if any.
+_COUNTS = """
+SELECT coalesce(json_object_agg(name, json_build_object('rows', rows, 'last', last)), '{}') FROM (
+  SELECT format('%I.%I', n.nspname, c.relname) AS name,
+    (xpath('/row/c/text()', query_to_xml(format('select count(*) as c from %I.%I', n.nspname, c.relname),
+      false, true, '')))[1]::text::bigint AS rows,
+    (SELECT pg_sequence_last_value(s.oid) FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+      WHERE d.refobjid = c.oid AND d.deptype IN ('a', 'i') ORDER BY d.refobjsubid LIMIT 1) AS last
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+) AS counted
+"""
+
+
+class PostgresError(SevdeckError):
+    """The server answered that it cannot, or did not answer in time (`silent`)."""
+
+    def __init__(self, message: str, *, silent: bool = False) -> None:
+        super().__init__(message)
+        self.silent = silent
+
+
+@dataclass(frozen=True, slots=True)
+class TableCount:
+    """`last`: the highest number its sequence has given, None without one."""
+
+    rows: int
+    last: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """The server in `container`. `user`: a superuser of it; "" is POSTGRES_USER of the container, else postgres."""
+
+    driver: EngineDriver
+    container: str
+    user: str = ""
+
+    async def sql(self, text: str, database: str = "postgres", seconds: float = _ASK) -> list[list[str]]:
+        """The rows of one statement, as text. Raises PostgresError."""
+        options = "-X -q -A -t -F '\x1f' -v ON_ERROR_STOP=1"
+        ran = await self.run(f'psql {options} -U {self._who} -d "$1" -c "$2"', [database, text], seconds)
+        return [line.split("\x1f") for line in ran.out.decode(errors="replace").splitlines() if line]
+
+    async def value(self, text: str, database: str = "postgres", seconds: float = _ASK) -> str:
+        """The first field of the first row, "" when there is none."""
+        rows = await self.sql(text, database, seconds)
+        return rows[0][0] if rows else ""
+
+    async def databases(self) -> dict[str, int]:
+        """Every database that people made -> its size in bytes."""
+        rows = await self.sql("SELECT datname, pg_database_size(oid) FROM pg_database WHERE datallowconn")
+        return {name: int(size) for name, size in rows if name not in _TEMPLATES}
+
+    async def version(self) -> int:
+        """The major version of the server."""
+        return int(await self.value("SHOW server_version_num")) // 10_000
+
+    async def counts(self, database: str, seconds: float = 60.0) -> dict[str, TableCount]:
+        """Rows of every table, by `count(*)`: what a restore is compared with."""
+        told = json.loads(await self.value(" ".join(_COUNTS.split()), database, seconds) or "{}")
+        return {str(name): TableCount(int(c["rows"] or 0), c["last"]) for name, c in told.items()}
+
+    async def dump(self, database: str, target: int, seconds: float) -> None:
+        """Write a dump in custom format to the open file `target`. Raises PostgresError; the file is the caller's."""
+        await self.run(f'exec pg_dump -Fc -U {self._who} -d "$1"', [database], seconds, stdout=target)
+
+    async def restore(self, dump: Path, database: str, seconds: float) -> None:
+        """Read a dump in custom format into an empty database; ends at the first error. Raises PostgresError, OSError."""
+        command = f'exec pg_restore --exit-on-error -U {self._who} -d "$1"'
+        with dump.open("rb") as source:
+            await self.run(command, [database], seconds, stdin=source.fileno())
+
+    async def decode(self, dump: Path, seconds: float) -> None:
+        """Read the whole dump and write it nowhere: `--list` alone passes for one that is cut or has a wrong bit."""
+        with dump.open("rb") as source:
+            await self.run("exec pg_restore -f /dev/null", [], seconds, stdin=source.fileno())
+
+    async def run(
+        self, script: str, arguments: list[str], seconds: float, *, stdin: int | None = None, stdout: int | None = None
+    ) -> Ran:
+        """A shell line in the container with `$1`, `$2` … Nothing of it outlives `seconds`. Raises PostgresError."""
+        tag = f"sevdeck-{os.urandom(6).hex()}"
+        argv = ["env", f"PGAPPNAME={tag}", "sh", "-c", script, "sh", *arguments]
+        ran: Ran | None = None
+        try:
+            ran = await self.driver.execute(self.container, argv, seconds, stdin=stdin, stdout=stdout)
+        finally:
+            if ran is None or not ran.ok:
+                await asyncio.shield(self._reap(tag))
+        if ran.code is None or ran.code in (124, 137):
+            raise PostgresError(f"no answer in {seconds:g} s", silent=True)
+        if not ran.ok:
+            raise PostgresError(clean(_telling(ran), 400))
+        return ran
+
+    async def _reap(self, tag: str) -> None:
+        """End what a broken or cancelled call left in the container: a dump holds its snapshot for ever."""
+        with contextlib.suppress(SevdeckError, OSError):
+            await self.driver.execute(self.container, ["sh", "-c", _REAP, "sh", f"PGAPPNAME={tag}"], _REAP_SECONDS)
+
+    @property
+    def _who(self) -> str:
+        return f"'{self.user}'" if self.user else '"${POSTGRES_USER:-postgres}"'
+
+
+def compare(before: Mapping[str, TableCount], after: Mapping[str, TableCount]) -> list[str]:
+    """What was there before and is not any more, in words; empty when nothing was lost.
+
+    >>> compare({"a": TableCount(5, 9), "b": TableCount(1)}, {"a": TableCount(4, 9)})
+    ['table b is gone', 'a: 4 rows, were 5']
+    """
+    gone = [f"table {name} is gone" for name in before if name not in after]
+    fewer = [
+        f"{name}: {after[name].rows} rows, were {was.rows}"
+        for name, was in before.items()
+        if name in after and after[name].rows < was.rows
+    ]
+    back = [
+        f"{name}: its numbers went back from {was.last} to {after[name].last}"
+        for name, was in before.items()
+        if name in after and was.last is not None and (after[name].last or 0) < was.last
+    ]
+    return gone + fewer + back
+
+
+def _telling(ran: Ran) -> str:
+    lines = [line.strip() for line in ran.error.splitlines() if line.strip()]
+    telling = [line for line in lines if "rror" in line or "FATAL" in line]
+    return "; ".join((telling or lines)[-2:]) or f"exit {ran.code}"
