@@ -143,6 +143,16 @@ class RecoveryConfig:
     budgets: dict[str, str] = field(default_factory=dict)  # "level1" -> "3/15m"
 
 
+@dataclass(frozen=True, slots=True)
+class BackupConfig:
+    """Where backups of the database go. `directory` "" is `backups` in the data directory; `rpo` in seconds."""
+
+    directory: str = ""
+    database: str = ""  # "" is the only one there is
+    keep_days: int = 30
+    rpo: float = 86_400.0  # a newest backup older than this is alarming
+
+
 DEFAULT_THRESHOLDS: dict[str, Limits] = {
     "cpu": Limits(80.0, 95.0),  # percent
     "memory": Limits(85.0, 95.0),  # percent
@@ -171,11 +181,12 @@ class Config:
     database: StoreConfig = StoreConfig()
     cache: StoreConfig = StoreConfig()
     recovery: RecoveryConfig = RecoveryConfig()
+    backup: BackupConfig = BackupConfig()
     keys: dict[str, str] = field(default_factory=dict)  # command id -> key, [keys]
     theme: str = ""  # [console] theme: dark, light, high-contrast, ansi
     refresh: float = 1.0  # [console] refresh: 1, 2 or 5 seconds
     # Sections whose owners read them themselves, checked and with durations in seconds:
-    # backup, access, notify, contacts, escalation, replica.
+    # access, notify, contacts, escalation, replica.
     extra: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)  # key path -> line in the file
     notices: tuple[Problem, ...] = ()  # settings that are well and do nothing yet

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from console.config import (
     DEFAULT_THRESHOLDS,
+    BackupConfig,
     Config,
     DockerConfig,
     Limits,
@@ -42,7 +43,7 @@ WITHOUT_EFFECT = {
     "logs": ("format",),
     "cache": ("dsn",),
     "recovery": ("unattended_max_level",),
-    "recovery.budgets": ("level3", "level4"),
+    "backup": ("keep_days", "hook"),
 }
 _SEVERITIES = ("sev1", "sev2", "sev3", "sev4")
 
@@ -63,6 +64,7 @@ def build(root: Table) -> Config:
         database=database,
         cache=_store(cache),
         recovery=_recovery(root.table("recovery")),
+        backup=_backup(root.table("backup")),
         keys=_keys(root.table("keys")),
         theme=theme,
         refresh=refresh,
@@ -194,7 +196,6 @@ def _recovery(table: Table) -> RecoveryConfig:
     observation = table.duration("observation", 0.0)
     budgets = table.table("budgets")
     told = {f"level{n}": budgets.text(f"level{n}", check=_budget_fault) for n in range(1, 5)}
-    budgets.without_effect(*WITHOUT_EFFECT["recovery.budgets"])
     budgets.done()
     table.without_effect(*WITHOUT_EFFECT["recovery"])
     table.done()
@@ -218,7 +219,6 @@ def _keys(table: Table) -> dict[str, str]:
 def _extra(root: Table) -> dict[str, Any]:
     """Sections that nothing acts on yet: they are checked, and each key that is set is named as such."""
     return {
-        "backup": _backup(root.table("backup")),
         "access": _lists(root.table("access"), ("viewer", "responder", "commander")),
         "notify": _notify(root.table("notify")),
         "contacts": tuple(_contact(table) for table in root.tables("contacts")),
@@ -227,15 +227,17 @@ def _extra(root: Table) -> dict[str, Any]:
     }
 
 
-def _backup(table: Table) -> dict[str, Any]:
-    values = {
-        "directory": table.text("directory"),
-        "database": table.text("database"),
-        "keep_days": table.number("keep_days", 30, least=1, whole=True),
-        "rpo": table.duration("rpo", 0.0),
-        "hook": table.text("hook"),
-    }
-    return _told(table, values)
+def _backup(table: Table) -> BackupConfig:
+    section = BackupConfig(
+        table.text("directory"),
+        table.text("database"),
+        int(table.number("keep_days", 30, least=1, whole=True)),
+        table.duration("rpo", 86_400.0),
+    )
+    table.text("hook")
+    table.without_effect(*WITHOUT_EFFECT["backup"])
+    table.done()
+    return section
 
 
 def _replica(table: Table) -> dict[str, Any]:

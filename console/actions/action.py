@@ -138,6 +138,7 @@ class Plan:
     facts: tuple[Snapshot, ...]
     failing: tuple[str, ...] = ()  # probes that failed when it was made
     compensation: tuple[Step, ...] = ()  # run when a step fails: puts back what was running
+    consent: str = ""  # a second thing that must be typed: what will be lost for certain
     created_at: float = 0.0
     expires_at: float = 0.0
 

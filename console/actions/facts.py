@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from console.actions.action import Snapshot
 from console.actions.blueprint import Blueprint
+from console.actions.restore import Ground
 
 CRASH_DEATHS = 3  # `die` events in CRASH_WINDOW make a crash loop
 CRASH_WINDOW = 120.0  # seconds
@@ -202,6 +203,9 @@ class Facts:
     networks: dict[str, tuple[str, ...]] = field(default_factory=dict)  # service -> those its Compose file names
     missing: tuple[str, ...] = ()  # services of the Compose file without a container
     blueprint: Blueprint | None = None  # what the Compose files would build; None: not looked at
+    restore: Ground | None = None  # what level 4 stands on; None: not looked at
+    backups: str = ""  # the directory they go to
+    store: str = ""  # id of the PostgreSQL container that can be dumped, "" for none
     engine_disk: str = ""  # mount of `disks` that holds the engine's own directory; "" where it is another host's
 
     def of(self, service: str) -> tuple[ServiceContainer, ...]:

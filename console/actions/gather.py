@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from console.actions import compose, inspecting, runs
+from console.actions import compose, inspecting, restore_survey, runs
 from console.actions.asking import PROBE_CAP, answers
 from console.actions.blueprint import Blueprint, ComposeProject
 from console.actions.engine import DockerDriver, EngineDriver
@@ -66,14 +66,21 @@ async def gather(
     run_probe: RunProbe | None = None,
     probe_cap: float | None = PROBE_CAP,
     probing: bool = True,
+    restoring: str | None = None,
 ) -> Facts:
-    """Everything a plan rests on, as of now. `probing` False: without the probes, for who asks them next."""
+    """Everything a plan rests on, as of now. `probing` False: without the probes, for who asks them next.
+
+    `restoring`: look at the backups too, and at this one ("" is the newest good one); level 4 is refused without.
+    """
     seen = seen or Seen()
     own = driver is None
     engine = driver or DockerDriver(config.docker)
     try:
         known = config if probing else replace(config, probes=())
-        return await _gather(known, data_dir, seen, engine, run_probe, probe_cap)
+        facts = await _gather(known, data_dir, seen, engine, run_probe, probe_cap)
+        if restoring is None or not facts.containers:
+            return facts
+        return await restore_survey.survey(facts, config, data_dir, engine, restoring)
     finally:
         if own:
             engine.close()
@@ -109,7 +116,7 @@ async def _gather(
     depends = depends or {c.service: c.depends_on for c in containers if c.service}
     for c in containers:
         depends.setdefault(c.service, c.depends_on)
-    return replace(
+    facts = replace(
         base,
         containers=containers,
         order=compose.start_order(depends),
@@ -123,7 +130,10 @@ async def _gather(
         networks={w.service: w.networks for w in blueprint.services},
         missing=tuple(w.service for w in blueprint.services if not any(c.service == w.service for c in containers)),
         blueprint=blueprint,
+        backups=str(restore_survey.directory(config, data_dir)),
     )
+    store = restore_survey.store(facts, config)
+    return replace(facts, store=store.id if store is not None else "")
 
 
 async def _blueprint(

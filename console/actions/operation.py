@@ -16,6 +16,7 @@ from console.actions.engine import EngineDriver
 from console.actions.facts import ServiceContainer
 from console.actions.validation import Look
 from console.errors import SevdeckError
+from console.incident.events import Actor
 from console.watch.engine_api import NoSuchContainerError
 
 
@@ -37,6 +38,7 @@ class Context:
     edges: Callable[[], tuple[str, ...]]
     place: Path  # the run's own directory
     project: str
+    actor: Actor
     interrupted: Callable[[], str] = field(default=lambda: "")
     pace: float = 0.5  # seconds between samples of a gate
 

@@ -10,7 +10,7 @@ import json
 import time
 from typing import Any
 
-from console.actions import gates, rebuilding
+from console.actions import gates, rebuilding, restoring
 from console.actions.action import Standing, Step
 from console.actions.operation import Context, Operation, StepFailedError, StepSkipped, must, never
 from console.errors import SourceError
@@ -134,4 +134,14 @@ OPERATIONS: dict[str, Operation] = {
     "keep": Operation(rebuilding.keep, never, again=True),
     "down": Operation(rebuilding.down, rebuilding.is_down, again=True),
     "up": Operation(rebuilding.up, rebuilding.is_up, again=True),
+    "dump": Operation(restoring.dump, never, again=True),
+    "check_backup": Operation(restoring.check_backup, never, changes=False, again=True),
+    "read_in": Operation(restoring.read_in, never, again=True),
+    "compare": Operation(restoring.compare, never, changes=False, again=True),
+    "swap": Operation(restoring.swap, restoring.is_swapped),
+    "swap_back": Operation(restoring.swap_back, restoring.is_swapped_back, again=True),
+    "drop_side": Operation(restoring.drop_side, restoring.is_dropped, again=True),
+    "aside": Operation(restoring.aside, restoring.is_aside, again=True),
+    "aside_back": Operation(restoring.aside_back, restoring.is_aside_back, again=True),
+    "globals": Operation(restoring.globals_, never, again=True),
 }

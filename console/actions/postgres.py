@@ -94,6 +94,10 @@ class Postgres:
         """Write a dump in custom format to the open file `target`. Raises PostgresError; the file is the caller's."""
         await self.run(f'exec pg_dump -Fc -U {self._who} -d "$1"', [database], seconds, stdout=target)
 
+    async def roles(self, target: int, seconds: float = 60.0) -> None:
+        """Write roles and their password hashes as statements to the open file `target`. Raises PostgresError."""
+        await self.run(f"exec pg_dumpall --roles-only -U {self._who}", [], seconds, stdout=target)
+
     async def restore(self, dump: Path, database: str, seconds: float) -> None:
         """Read a dump in custom format into an empty database; ends at the first error. Raises PostgresError, OSError."""
         command = f'exec pg_restore --exit-on-error -U {self._who} -d "$1"'

@@ -12,6 +12,7 @@ from console.actions.action import Precondition, Refusal, Risk, Step
 from console.actions.blueprint import Blueprint
 from console.actions.compose import start_order, words
 from console.actions.facts import Facts, ServiceContainer
+from console.actions.restore import safety
 from console.actions.roles import Roles
 from console.actions.steps import detection, evidence
 
@@ -20,6 +21,7 @@ _FREE_SHARE = 0.10
 _MAKE = 60.0  # seconds that Compose may take for making and starting, beyond the health it waits for
 _REMOVE = 60.0  # beyond the stop timeouts
 _SAMPLES = 3
+_DUMP = 120.0  # seconds that the dump before may take
 
 
 def wanted_services(facts: Facts) -> tuple[str, ...]:
@@ -59,7 +61,12 @@ def title(facts: Facts) -> str:
 def confirmation(facts: Facts) -> str:
     """The project's name, and by name what would come back otherwise than it is."""
     changed = changes(facts)
-    return f"{facts.project} with changes to {', '.join(changed)}" if changed else facts.project
+    words = f"{facts.project} with changes to {', '.join(changed)}" if changed else facts.project
+    return f"{words} without dump" if facts.store and not _store_answers(facts) and not completing(facts) else words
+
+
+def _store_answers(facts: Facts) -> bool:
+    return any(c.id == facts.store and c.well for c in facts.containers)
 
 
 def refusal(facts: Facts) -> Refusal | None:
@@ -131,18 +138,24 @@ def _drift(facts: Facts) -> str:
 def advice(facts: Facts) -> tuple[str, ...]:
     by_hand = [c.service for c in facts.containers if c.stopped_by_hand]
     said = [f"{s} was stopped, not crashed; a rebuild starts it again" for s in dict.fromkeys(by_hand)]
+    if not facts.store and not completing(facts):
+        said.append("no database here that sevdeck can dump: nothing is backed up before")
+    elif not _store_answers(facts) and not completing(facts):
+        said.append("the database does not answer: it cannot be backed up before")
     if changes(facts):
         said.append("on failure the images that ran come back; settings that the files had before do not")
     return tuple(said)
 
 
 def steps(facts: Facts, who: Roles) -> tuple[Step, ...]:
-    """evidence, keep, down, then up: data, app, edge. Each tier is well before the next begins."""
+    """evidence, keep, dump, down, then up: data, app, edge. Each tier is well before the next begins."""
     found = facts.blueprint
     if found is None or found.problem:
         return ()
     doing = [*([evidence(list(facts.containers))] if facts.containers else []), _keep(facts, found)]
     if not completing(facts):
+        if _store_answers(facts):
+            doing.append(safety(facts.store, facts.backups, facts.project, "", _DUMP))
         doing.append(_down(facts, found))
     doing += [_up(facts, found, name, tier) for name, tier in tiers(facts, who)]
     return tuple(doing)

@@ -9,20 +9,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from console.actions import rebuild, router
+from console.actions import rebuild, restore, router
 from console.actions.action import BlastRadius, LevelView, Plan, Precondition, Step
 from console.actions.budget import budget
 from console.actions.facts import Facts, ServiceContainer
 from console.actions.roles import Roles, roles
 from console.actions.router import services as services
-from console.actions.steps import compensation, detection, steps
+from console.actions.steps import compensation, detection, evidence, healthy, reload, start, steps, stop
 from console.config import Config
 from console.errors import UsageError
 
-NAMES = {1: "soft", 2: "medium", 3: "full"}
-OBSERVATION = {1: 60.0, 2: 120.0, 3: 300.0}  # seconds of watching after a level that was validated
+NAMES = {1: "soft", 2: "medium", 3: "full", 4: "restore"}
+OBSERVATION = {1: 60.0, 2: 120.0, 3: 300.0, 4: 600.0}  # seconds of watching after a level that was validated
 # Seconds of outage and until verified, before this host has a history.
-_USUAL = {1: (1.0, 5.0), 2: (12.0, 18.0), 3: (15.0, 22.0)}
+_USUAL = {1: (1.0, 5.0), 2: (12.0, 18.0), 3: (15.0, 22.0), 4: (2.0, 20.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Work:
     steps: tuple[Step, ...]
     compensation: tuple[Step, ...] = ()
     advice: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    lost: str = "none"
     gentle: bool = False  # users notice nothing when it goes as planned
 
 
@@ -50,7 +52,10 @@ def plan(level: int, service: str, facts: Facts, config: Config, *, unattended: 
     who = roles(facts, config)
     if level == 1 and not service:
         service = next((s for s in who.app if facts.of(s)), "")
-    work = _rebuild(facts, who) if level == 3 else _restarts(level, service, facts, who)
+    if level == 4:
+        work = _restore(facts, who)
+    else:
+        work = _rebuild(facts, who) if level == 3 else _restarts(level, service, facts, who)
     refused = router.refusal(level, service, facts, config, unattended=unattended)
     spent = None if refused else router.budget_refusal(level, service, facts, config)
     refused = refused or spent
@@ -63,7 +68,7 @@ def plan(level: int, service: str, facts: Facts, config: Config, *, unattended: 
         service=service if level == 1 else "",
         targets=work.targets,
         steps=work.steps,
-        blast=BlastRadius(tuple(c.name for c in work.containers)),
+        blast=BlastRadius(tuple(c.name for c in work.containers), work.volumes, work.lost),
         preconditions=preconditions(level, service, facts, config),
         refused=refused.reason if refused else None,
         help=refused.help if refused else "",
@@ -77,6 +82,7 @@ def plan(level: int, service: str, facts: Facts, config: Config, *, unattended: 
         facts=tuple(c.snapshot for c in work.containers),
         failing=tuple(p.name for p in facts.probes if p.ok is False),
         compensation=work.compensation,
+        consent=restore.consent(facts, config.backup.rpo) if level == 4 else "",
     ).sealed(facts.taken_at)
 
 
@@ -103,6 +109,34 @@ def _rebuild(facts: Facts, who: Roles) -> Work:
         rebuild.advice(facts),
         gentle=rebuild.completing(facts),
     )
+
+
+def _restore(facts: Facts, who: Roles) -> Work:
+    """Level 4: the database as it was, beside what it is; a server that cannot start gets a new cluster first."""
+    ground = facts.restore
+    head = (restore.title(facts), restore.confirmation(facts), _whole(facts))
+    if ground is None or ground.backup is None:
+        return Work(*head, (), ())
+    lost, advice = restore.loss(ground), restore.advice(facts)
+    stores = [c for c in facts.containers if c.id == ground.container]
+    if ground.answers:
+        doing = (evidence(stores), *restore.beside(ground, facts.project))
+        return Work(*head, tuple(stores), doing, restore.beside_back(ground), advice, lost=lost)
+    everything = [c for s in _whole(facts) for c in facts.of(s) if not c.finished]
+    below = [c for s in facts.dependencies(ground.service) for c in facts.of(s)]
+    above = [c for c in everything if c not in below and c not in stores]
+    doing = (
+        evidence(everything),
+        restore.check(ground),
+        *(stop(c) for c in reversed([*stores, *above]) if c.status != "exited"),
+        restore.move_aside(ground),
+        *(step for c in stores for step in (start(c), healthy(c))),
+        *restore.new_cluster(ground),
+        *(step for c in above for step in (start(c), healthy(c))),
+        *(reload(c) for s in who.edge for c in facts.of(s)),
+    )
+    back = (*(stop(c, "undo-") for c in stores), restore.aside_back(ground), *compensation(everything))
+    return Work(*head, tuple(everything), doing, back, advice, (ground.volume,), lost)
 
 
 def overview(facts: Facts, config: Config, chosen: str = "") -> list[LevelView]:
@@ -175,8 +209,10 @@ def preconditions(level: int, service: str, facts: Facts, config: Config) -> tup
         found.append(
             Precondition("all containers exist", not facts.missing, missing or f"{len(facts.containers)} found")
         )
-    else:
+    elif level == 3:
         found += rebuild.preconditions(facts)
+    else:
+        found += restore.preconditions(facts)
     damage = facts.corruption[-1] if facts.corruption else "no sign in its last log lines"
     found.append(Precondition("database undamaged", not facts.corruption, damage))
     left = budget(level, service if level == 1 else "", facts.past, config.recovery.budgets, facts.taken_at)

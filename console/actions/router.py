@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from console.actions import rebuild
+from console.actions import rebuild, restore
 from console.actions.action import Refusal
 from console.actions.budget import budget, wait_text
 from console.actions.facts import Facts, ProbeFacts, ServiceContainer
@@ -46,6 +46,8 @@ def route(facts: Facts, config: Config) -> Route:
         return _route_missing(facts)
     for service in roots:
         stopper = _stopper(facts, who, service)
+        if stopper and service in who.database and facts.corruption and restore.refusal(facts) is None:
+            return Route(4, why=stopper.reason)
         if stopper:
             return Route(None, service, stopper.reason, stopper.help)
     if len(roots) > 1:
@@ -124,13 +126,14 @@ def refusal(level: int, service: str, facts: Facts, config: Config, *, unattende
             "name it as [docker] project in sevdeck.toml",
         )
     who = roles(facts, config)
-    targets = (service,) if level == 1 else services(facts) if level == 2 else rebuild.wanted_services(facts)
+    targets = (service,) if level == 1 else rebuild.wanted_services(facts) if level == 3 else services(facts)
     if level == 1 and not service:
         return Refusal("no service has the role app", "name one with --service, or set [roles] app")
     if level == 1 and not facts.of(service):
         known = ", ".join(services(facts)) or "none"
         return Refusal(f"there is no container of service {service}", f"services here: {known}")
-    if level == 3 and (lacking := rebuild.refusal(facts)) is not None:
+    lacking = rebuild.refusal(facts) if level == 3 else restore.refusal(facts) if level == 4 else None
+    if lacking is not None:
         return lacking
     if not targets:
         return Refusal(
@@ -143,7 +146,9 @@ def refusal(level: int, service: str, facts: Facts, config: Config, *, unattende
         return Refusal(f"{', '.join(held)} is held in deliberate containment", "undo the containment first")
     if unattended and level == 1 and all(c.stopped_by_hand for c in facts.of(service)):
         return Refusal(f"{service} was stopped on purpose", "a person may start it")
-    for target in targets:
+    if unattended and level == 4:
+        return Refusal("level 4 is never run unattended", "a person may run it: sevdeck recover plan 4")
+    for target in targets if level < 4 else ():  # what it mends is why others refuse
         found = _target_refusal(level, target, facts, who)
         if found:
             return found

@@ -57,6 +57,7 @@ class Run:
             save=self._journal.put_blob,
             place=runs.directory(data_dir, run_id),
             project=self.plan.project,
+            actor=self.request.actor,
             interrupted=self._conduct.interrupted,
             pace=pace.gate,
         )
@@ -146,10 +147,10 @@ class Run:
         """The run cannot go on: put back what was running where we took it down, compare, and close."""
         if stop.state == "unknown" and not (self._took_down and await self._stepper.answers()):
             self._close("unknown", f"{stop.reason}. Look before you repeat it: sevdeck recover resume", frozen=True)
+        elif self._took_down or self._left_something:
+            await self._put_back(stop)
         elif self._stepper.down_since is None:
             self._close(stop.state, stop.reason)
-        elif self._took_down:
-            await self._put_back(stop)
         else:
             verdict = compare(self._watcher.before, await self._watcher.look())
             worse = verdict.verdict == "worse" and stop.state != "cancelled"
@@ -161,13 +162,20 @@ class Run:
         """Something was stopped that the plan knows how to bring up again."""
         return bool(self.plan.compensation) and self._stepper.down_since is not None
 
+    @property
+    def _left_something(self) -> bool:
+        """A level 4 that ends before the change of names leaves its copy beside the live database."""
+        return self.plan.level == 4 and any(
+            s.step.risk is not Risk.NONE and s.state != "pending" for s in self.view.steps
+        )
+
     async def _put_back(self, stop: StoppedError) -> None:
         self._conduct.putting_back = True
         self._say("compensating", reason=stop.reason)
         back = await self._stepper.put_back(self.view.compensation)
         verdict = compare(self._watcher.before, await self._watcher.look())
         ended = "rolled_back" if back and stop.state == "failed" else stop.state
-        words = "everything that was running runs again" if back else "not everything came up again: call a person"
+        words = "what was before is back" if back else "not everything came up again: call a person"
         self._close(ended, f"{stop.reason}; {words}", frozen=not back or verdict.verdict == "worse")
 
     async def _abandon(self, error: RecordError) -> None:

@@ -35,22 +35,24 @@ def start(
     *,
     incident: str = "",
     override: str = "",
+    consent: str = "",
     now: float | None = None,
 ) -> str:
     """Start a confirmed plan in a process of its own and return the run's id. Blocks for about 50 ms.
 
     Raises RefusedError: not confirmed word for word, expired, edited, refused by its own facts, on hold; and
     LockedError while another run holds the project; UsageError for an incident there is not. `override` is the reason for going over budget, once.
+    `consent` is what the plan asks for beside its confirmation.
     """
     now = time.time() if now is None else now
     if incident:
         incident = IncidentStore(data_dir, actor).directory(incident).name
-    _admit(plan, confirm, data_dir, override, now)
+    _admit(plan, confirm, consent, data_dir, override, now)
     run_id = runs.new_id(plan, now)
     owner = Holder(run_id, actor.name, now, plan.level, plan.title)
     lock = _locked(data_dir, plan, owner)
     try:
-        request = Request(run_id, actor, confirm, now, incident, override)
+        request = Request(run_id, actor, confirm, now, incident, override, consent)
         try:
             place_ = runs.create(data_dir, plan, request)
         except OSError as error:
@@ -106,7 +108,7 @@ def _reopen(data_dir: Path, view: RunView, actor: Actor) -> None:
     journal.close()
 
 
-def _admit(plan: Plan, confirm: str, data_dir: Path, override: str, now: float) -> None:
+def _admit(plan: Plan, confirm: str, consent: str, data_dir: Path, override: str, now: float) -> None:
     held = hold_text(data_dir)
     if held:
         raise RefusedError(f"changes are on hold: {held}", remedy=f"Remove {data_dir / 'hold'} to go on")
@@ -118,6 +120,8 @@ def _admit(plan: Plan, confirm: str, data_dir: Path, override: str, now: float) 
         raise RefusedError("the plan is older than 2 minutes", remedy="Plan again: things may have changed")
     if " ".join(confirm.split()) != plan.confirm:
         raise RefusedError("not confirmed", remedy=f'Type exactly: {plan.confirm}   (or --confirm "{plan.confirm}")')
+    if " ".join(consent.split()) != plan.consent:
+        raise RefusedError("not agreed to", remedy=f'Type exactly: {plan.consent}   (or --consent "{plan.consent}")')
 
 
 def _spawn(data_dir: Path, run_id: str, lock: ProjectLock, config: Config, place_: Path) -> None:

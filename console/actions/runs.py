@@ -76,6 +76,7 @@ def load(data_dir: Path, run_id: str) -> tuple[Plan, Request]:
             float(raw["at"]),
             str(raw["incident"]),
             str(raw["override"]),
+            str(raw.get("consent", "")),
         )
     except FileNotFoundError:
         raise UsageError(f"there is no run {clean(run_id, 40)}", remedy="See: sevdeck recover status") from None

@@ -22,6 +22,7 @@ class Request:
     at: float
     incident: str = ""
     override: str = ""
+    consent: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -31,6 +32,7 @@ class Request:
             "at": self.at,
             "incident": self.incident,
             "override": self.override,
+            "consent": self.consent,
         }
 
 

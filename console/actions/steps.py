@@ -21,25 +21,25 @@ def steps(
         return ()
     found = [evidence(containers)]
     if reload_only:
-        return (*found, *(_reload(c, always=True) for c in containers))
+        return (*found, *(reload(c, always=True) for c in containers))
     if level == 1:
         for container in containers:
-            found += [*_unpause(container), _restart(container), _healthy(container)]
+            found += [*_unpause(container), _restart(container), healthy(container)]
     else:
         found += [_checkpoint(c) for c in containers if c.service in who.database and c.running]
         for container in reversed(containers):
-            found += [*_unpause(container), *([_stop(container)] if container.status != "exited" else [])]
+            found += [*_unpause(container), *([stop(container)] if container.status != "exited" else [])]
         for container in containers:
-            found += [_start(container), _healthy(container)]
+            found += [start(container), healthy(container)]
     touched = {c.id for c in containers}
     edges = [c for s in who.edge for c in facts.of(s) if c.running or c.id in touched]
-    found += [_reload(c) for c in edges if level == 2 or c.id not in touched]
+    found += [reload(c) for c in edges if level == 2 or c.id not in touched]
     return tuple(found)
 
 
 def compensation(containers: list[ServiceContainer]) -> tuple[Step, ...]:
     """Put back what was running, in order and without waiting for health: better half well than down."""
-    return tuple(_start(c, "undo-") for c in containers if c.running or c.status in ("paused", "restarting"))
+    return tuple(start(c, "undo-") for c in containers if c.running or c.status in ("paused", "restarting"))
 
 
 def evidence(containers: list[ServiceContainer]) -> Step:
@@ -77,9 +77,9 @@ def _restart(c: ServiceContainer) -> Step:
     )
 
 
-def _stop(c: ServiceContainer) -> Step:
+def stop(c: ServiceContainer, prefix: str = "") -> Step:
     return Step(
-        f"stop-{c.name}",
+        f"{prefix}stop-{c.name}",
         f"stop {c.name}",
         f"docker stop -t {c.stop_timeout} {shlex.quote(c.name)}",
         {"op": "stop", "id": c.id, "t": c.stop_timeout},
@@ -91,7 +91,7 @@ def _stop(c: ServiceContainer) -> Step:
     )
 
 
-def _start(c: ServiceContainer, prefix: str = "") -> Step:
+def start(c: ServiceContainer, prefix: str = "") -> Step:
     return Step(
         f"{prefix}start-{c.name}",
         f"start {c.name}",
@@ -105,7 +105,7 @@ def _start(c: ServiceContainer, prefix: str = "") -> Step:
     )
 
 
-def _healthy(c: ServiceContainer) -> Step:
+def healthy(c: ServiceContainer) -> Step:
     deadline = max(_GATE_LEAST, 2 * detection(c))
     what = "healthy for 3 samples" if c.check else "running, and not restarted, for 3 samples"
     return Step(
@@ -134,7 +134,7 @@ def _checkpoint(c: ServiceContainer) -> Step:
     )
 
 
-def _reload(c: ServiceContainer, *, always: bool = False) -> Step:
+def reload(c: ServiceContainer, *, always: bool = False) -> Step:
     return Step(
         f"reload-{c.name}",
         f"reload {c.name}" if always else f"ask through {c.service}; reload it if only it fails",

@@ -98,14 +98,14 @@ class Call:
         else:
             self.say(redact(text() if callable(text) else text))
 
-    def confirm(self, expected: str, question: str, given: str | None) -> None:
-        """Go on only when a person typed `expected`: with --confirm (`given`), or now on a terminal.
+    def confirm(self, expected: str, question: str, given: str | None, option: str = "--confirm") -> None:
+        """Go on only when a person typed `expected`: with `option` (`given`), or now on a terminal.
 
         Raises RefusedError when it is missing or wrong. Enter means no.
         """
         if given is None:
             if not (sys.stdin.isatty() and sys.stderr.isatty()) or self.json:
-                raise RefusedError("not confirmed", remedy=f"Repeat with --confirm {_quoted(expected)}")
+                raise RefusedError("not confirmed", remedy=f"Repeat with {option} {_quoted(expected)}")
             sys.stderr.write(f"{question}\nType {expected} to go on: ")
             sys.stderr.flush()
             given = sys.stdin.readline().strip()

@@ -31,10 +31,17 @@ def register(commands: Any) -> None:
     run = actions.add_parser("run", help="run a level, after a confirmation")
     for parser in (plan, run):
         parser.add_argument(
-            "level", type=int, metavar="LEVEL", help="1 one service, 2 all services in order, 3 containers made anew"
+            "level",
+            type=int,
+            metavar="LEVEL",
+            help="1 one service, 2 all services in order, 3 containers made anew, 4 a backup",
         )
         parser.add_argument("--service", default="", metavar="S", help="Compose service of level 1 (default: the app)")
+        parser.add_argument(
+            "--backup", default="", metavar="ID", help="backup of level 4 (default: the newest good one)"
+        )
     run.add_argument("--confirm", metavar="TEXT", default=None, help="the words that the plan asks for")
+    run.add_argument("--consent", metavar="TEXT", default=None, help="what a plan asks for beside its confirmation")
     run.add_argument("--incident", metavar="ID", default="", help="record it in this incident's timeline")
     run.add_argument("--detach", action="store_true", help="do not follow it")
     run.add_argument("--override", metavar="REASON", default="", help="go over the budget, once; is recorded")
@@ -57,7 +64,8 @@ def _make_plan(call: Call) -> Plan:
 
     from console.actions import gather, recovery
 
-    facts = asyncio.run(gather.gather(call.config, call.data_dir))
+    restoring = call.args.backup if call.args.level == 4 else None
+    facts = asyncio.run(gather.gather(call.config, call.data_dir, restoring=restoring))
     return recovery.plan(call.args.level, call.args.service, facts, call.config)
 
 
@@ -95,6 +103,7 @@ def _plan_data(plan: Plan) -> dict[str, Any]:
         "refused": plan.refused,
         "help": plan.help,
         "confirm": plan.confirm,
+        "consent": plan.consent,
         "expected_downtime": plan.expected_downtime,
         "budget": plan.budget,
         "advice": plan.advice,
@@ -114,7 +123,9 @@ def _plan_text(plan: Plan) -> str:
         lines += [f"REFUSED: {plan.refused}", f"  what would help: {plan.help}"]
     else:
         lines.append(
-            f'To run it: sevdeck recover run {plan.level}{_service(plan)} --confirm "{plan.confirm}" (within 2 minutes)'
+            f'To run it: sevdeck recover run {plan.level}{_service(plan)} --confirm "{plan.confirm}"'
+            + (f' --consent "{plan.consent}"' if plan.consent else "")
+            + " (within 2 minutes)"
         )
     return "\n".join(lines)
 
@@ -136,6 +147,8 @@ def _run(call: Call) -> int:
     if plan.refused is not None and not (plan.over_budget and call.args.override):
         raise _refusal(plan)
     call.confirm(plan.confirm, _plan_text(plan), call.args.confirm)
+    if plan.consent:
+        call.confirm(plan.consent, f"This loses for certain: {plan.blast.writes_lost}.", call.args.consent, "--consent")
     run_id = runner.start(
         plan,
         plan.confirm,
@@ -144,6 +157,7 @@ def _run(call: Call) -> int:
         _actor(),
         incident=call.args.incident,
         override=call.args.override,
+        consent=plan.consent,
     )
     if call.args.detach:
         view = _look(call.data_dir, run_id)

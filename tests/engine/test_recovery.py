@@ -230,7 +230,7 @@ def test_cancelling_level_2_leaves_everything_running(healthy_lab: Lab, sevdeck:
     assert sevdeck("recover", "cancel").code == 0
     view = sevdeck.until("the end of the run", lambda v: v.over, deadline=90)
     assert view.cancelled
-    assert "everything that was running runs again" in view.reason
+    assert "what was before is back" in view.reason
     healthy_lab.stack.wait_well()
 
 

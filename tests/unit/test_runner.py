@@ -191,7 +191,7 @@ async def test_what_never_gets_well_fails_and_is_put_back(shop: Setting) -> None
     view = await shop.run().run()
     assert view.outcome == "rolled_back"
     assert "not well within" in view.reason
-    assert "everything that was running runs again" in view.reason
+    assert "what was before is back" in view.reason
     assert view.frozen  # the app answered before and does not now
     assert {s.step.target: s.state for s in view.compensation}["edge"] == "ok"
     assert shop.twin.state("edge") == "running"
@@ -348,7 +348,7 @@ async def test_cancelling_level_2_brings_up_what_was_running(shop: Setting) -> N
     shop.twin = Interrupting("stop app", lambda: runs.cancel(shop.data_dir, run_id, Actor("bo")))
     view = await shop.run().run()
     assert (view.outcome, view.cancelled) == ("failed", True)
-    assert view.reason == "cancelled by bo; everything that was running runs again"
+    assert view.reason == "cancelled by bo; what was before is back"
     assert {s: shop.twin.state(s) for s in ("postgres", "redis", "app", "edge")} == dict.fromkeys(
         ("postgres", "redis", "app", "edge"), "running"
     )

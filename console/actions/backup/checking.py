@@ -25,14 +25,18 @@ async def check(backup: Backup, server: Postgres, database: str = "") -> list[Fi
 
     `server` does the decoding and says its version. `database`: the one that it must be of, "" for any.
     """
-    found = [_file(backup)]
-    if found[-1].status is Status.OK:
-        found.append(await asyncio.to_thread(_bytes, backup))
+    found = await asyncio.to_thread(bytes_of, backup)
     if found[-1].status is Status.OK:
         found.append(await _decode(backup, server))
     if found[-1].status is Status.OK:
         found += [await _version(backup, server), _of(backup, database)]
     return found
+
+
+def bytes_of(backup: Backup) -> list[Finding]:
+    """Size, then sha256, against what was written down. Blocking."""
+    found = [_file(backup)]
+    return [*found, _bytes(backup)] if found[-1].status is Status.OK else found
 
 
 async def rehearse(backup: Backup, server: Postgres, name: str) -> list[Finding]:
@@ -46,10 +50,13 @@ async def rehearse(backup: Backup, server: Postgres, name: str) -> list[Finding]
         await drop(server, name)
 
 
-async def restore_into(backup: Backup, server: Postgres, name: str) -> None:
-    """Make the database `name` and read the backup into it. Raises PostgresError; `name` is then half there."""
+async def restore_into(backup: Backup, server: Postgres, name: str, like: str = "") -> None:
+    """Make the database `name`, owned as the database `like` (or the backup's own), and read the backup into it.
+
+    Raises PostgresError, OSError; `name` is then half there.
+    """
     owner = await server.value(
-        f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = {quoted(backup.database)}"
+        f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = {quoted(like or backup.database)}"
     )
     owned = f" OWNER {identifier(owner)}" if owner else ""
     await server.sql(f"CREATE DATABASE {identifier(name)} TEMPLATE template0{owned}", seconds=60.0)

@@ -62,6 +62,7 @@ async def create(server: Postgres, order: Order, deadline: float = DEADLINE) -> 
             _discard(part)
             raise
         after = await server.counts(database)
+        await _roles(server, order.directory / f"{ident}.roles.sql")
     except PostgresError as error:
         raise BackupError(f"the database does not give a dump: {error.message}") from error
     target = order.directory / f"{ident}.dump"
@@ -90,6 +91,16 @@ async def create(server: Postgres, order: Order, deadline: float = DEADLINE) -> 
         _discard(target)
         raise
     return found
+
+
+async def _roles(server: Postgres, target: Path) -> None:
+    """A dump of one database holds no roles, and a new cluster has none. Only their owner may read the hashes."""
+    fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        await server.roles(fd)
+        await asyncio.to_thread(os.fsync, fd)
+    finally:
+        os.close(fd)
 
 
 def _discard(file: Path) -> None:
