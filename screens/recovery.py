@@ -311,7 +311,7 @@ class Recovery(ConsoleScreen):
     async def _gather(self, seen: Seen) -> Facts:
         from console.actions import gather
 
-        return await gather.gather(self.seat.config, self.seat.data_dir, seen=seen)
+        return await gather.gather(self.seat.config, self.seat.data_dir, seen=seen, restoring="")
 
     def _seen(self) -> Seen:
         """What the console knows already. Probe answers of before the end of a run are of another stack."""
@@ -486,6 +486,10 @@ class Recovery(ConsoleScreen):
         typed = await self.app.push_screen_wait(Confirm(lines, word=word, key="" if word else "r"))
         if typed is None:
             return
+        if plan.consent:
+            lost = [line(Span(text, "bad")) for text in wrap(f"Lost for certain: {plan.blast.writes_lost}.", width)]
+            if await self.app.push_screen_wait(Confirm(lost, word=plan.consent)) is None:
+                return
         await self._launch(plan, override)
 
     async def _launch(self, plan: Plan, override: str) -> None:
@@ -496,7 +500,14 @@ class Recovery(ConsoleScreen):
         try:
             run_id = await seat.engine.call(
                 lambda: runner.start(
-                    plan, plan.confirm, seat.config, seat.data_dir, seat.actor, incident=incident, override=override
+                    plan,
+                    plan.confirm,
+                    seat.config,
+                    seat.data_dir,
+                    seat.actor,
+                    incident=incident,
+                    override=override,
+                    consent=plan.consent,
                 )
             )
         except RefusedError as error:

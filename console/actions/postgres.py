@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ _REAP = (
     'for p in /proc/[0-9]*; do tr "\\0" "\\n" <"$p/environ" 2>/dev/null | grep -qxF "$1" && kill -9 "${p#/proc/}"; '
     "done; true"
 )
+_COPY = re.compile(r"_(?:pre|restore)_\d{8}_\d{6}$")
 _TEMPLATES = ("postgres", "template0", "template1")
 
 # One row a table: its name, rows by count(*), and the last value of the sequence behind its first column, if any.
@@ -77,9 +79,9 @@ class Postgres:
         return rows[0][0] if rows else ""
 
     async def databases(self) -> dict[str, int]:
-        """Every database that people made -> its size in bytes."""
+        """Every database that people made -> its size in bytes. What a level 4 kept or left beside is none of them."""
         rows = await self.sql("SELECT datname, pg_database_size(oid) FROM pg_database WHERE datallowconn")
-        return {name: int(size) for name, size in rows if name not in _TEMPLATES}
+        return {name: int(size) for name, size in rows if name not in _TEMPLATES and not _COPY.search(name)}
 
     async def version(self) -> int:
         """The major version of the server."""

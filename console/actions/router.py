@@ -217,7 +217,7 @@ def _stopper(facts: Facts, who: Roles, service: str, level: int = 1) -> Refusal 
     if facts.corruption and (level > 1 or database_sick or service in who.database):
         return Refusal(
             f"{next(iter(who.database), 'the database')} reports damage: {facts.corruption[-1]}",
-            "do not restart it again; keep its volume as it is, call the database's owner, restore from a backup",
+            "do not restart it again; bring a backup back: sevdeck recover plan 4",
         )
     looping = next((c for c in facts.of(service) if c.crash_looping), None)
     if looping is not None:

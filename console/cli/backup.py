@@ -1,0 +1,119 @@
+"""`sevdeck backup create / list / verify / prune`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from console.cli.call import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from console.actions.backup.manifest import Backup
+    from console.incident.events import Actor
+
+_UNWELL = 1
+
+
+def register(commands: Any) -> None:
+    backup = commands.add_parser("backup", help="back the database up, and know that it can be brought back")
+    actions = backup.add_subparsers(metavar="create|list|verify|prune", required=True)
+    actions.add_parser("create", help="dump the database; what is not whole is no backup").set_defaults(run=_create)
+    actions.add_parser("list", help="every backup, and what is wrong with them as a whole").set_defaults(run=_list)
+    verify = actions.add_parser("verify", help="read a backup to its last byte; exit 1 when it is not good")
+    verify.add_argument("id", nargs="?", default="", metavar="ID", help="default: the newest")
+    verify.add_argument("--restore", action="store_true", help="bring it back into a scratch database and compare")
+    verify.set_defaults(run=_verify)
+    prune = actions.add_parser("prune", help="remove old ones; never the newest, never the last one that is good")
+    prune.add_argument("--keep-days", type=float, default=None, metavar="N", help="default: [backup] keep_days")
+    prune.add_argument("--confirm", metavar="TEXT", default=None, help="the words that it asks for")
+    prune.set_defaults(run=_prune)
+
+
+def _actor() -> Actor:
+    from console.incident.events import Actor
+
+    return Actor.current("cli")
+
+
+def _done(work: Coroutine[Any, Any, Any]) -> Any:
+    import asyncio
+
+    return asyncio.run(work)
+
+
+def _create(call: Call) -> int:
+    from console.actions.backup import service
+
+    found = _done(service.create(call.config, call.data_dir, _actor()))
+    call.answer(_data(found), lambda: f"Backup {found.id}: {_line(found, time.time())}\n{found.path}")
+    return 0
+
+
+def _list(call: Call) -> int:
+    from console.actions import restore_survey
+    from console.actions.backup import manifest
+
+    place, now = restore_survey.directory(call.config, call.data_dir), time.time()
+    known = manifest.catalog(place)
+    alarms = manifest.alarms(known, call.config.backup.rpo, now)
+    alarms += [f"{name} cannot be read" for name in manifest.unreadable(place)]
+    body = {"directory": str(place), "backups": [_data(b) for b in known], "alarms": alarms}
+    lines = [f"{b.id}  {_line(b, now)}" for b in known] + [f"▲ {text}" for text in alarms]
+    call.answer(body, "\n".join(lines))
+    return _UNWELL if alarms else 0
+
+
+def _verify(call: Call) -> int:
+    from console.actions.backup import service
+
+    backup, found = _done(service.verify(call.config, call.data_dir, _actor(), call.args.id, restore=call.args.restore))
+    bad = [f for f in found if f.status.value in ("fail", "unknown")]
+    checks = [{"check": f.check, "status": f.status.value, "summary": f.summary} for f in found]
+    marks = {"ok": "✔", "warn": "▲", "fail": "✖", "unknown": "○"}
+    lines = [f"{marks[f.status.value]} {f.summary}" for f in found]
+    lines.append(f"Backup {backup.id} is {'not good' if bad else 'good'}.")
+    call.answer({**_data(backup), "good": not bad, "checks": checks}, "\n".join(lines))
+    return _UNWELL if bad else 0
+
+
+def _prune(call: Call) -> int:
+    from console.actions import restore_survey
+    from console.actions.backup import manifest, pruning
+
+    days = call.config.backup.keep_days if call.args.keep_days is None else call.args.keep_days
+    known, now = manifest.catalog(restore_survey.directory(call.config, call.data_dir)), time.time()
+    old = pruning.removable(known, days, now)
+    if old:
+        listed = "\n".join(f"{b.id}  {_line(b, now)}" for b in old)
+        many = f"{len(old)} backup{'' if len(old) == 1 else 's'}"
+        call.confirm(f"remove {many}", f"These are older than {days:g} days:\n{listed}", call.args.confirm)
+    for backup in old:
+        pruning.remove(backup)
+    kept = [b.id for b in known if b not in old]
+    said = f"Removed {len(old)}, kept {len(kept)}." if old else f"Nothing is older than {days:g} days and may go."
+    call.answer({"removed": [b.id for b in old], "kept": kept}, said)
+    return 0
+
+
+def _data(b: Backup) -> dict[str, Any]:
+    from console.cli.as_json import rfc3339
+
+    return {
+        "id": b.id,
+        "created_at": rfc3339(b.created_at),
+        "database": b.database,
+        "size": b.size,
+        "rows": b.rows,
+        "sha256": b.sha256,
+        "path": str(b.path),
+        "verified": {"at": rfc3339(b.verified.at), "how": b.verified.how, "by": b.verified.by} if b.verified else None,
+    }
+
+
+def _line(b: Backup, now: float) -> str:
+    age = b.age(now) / 3600
+    words = f"{age / 24:.1f} days" if age >= 48 else f"{age:.1f} h"
+    good = f"{b.verified.how}, {b.verified.by}" if b.verified else "not verified"
+    return f"{b.database}, {b.rows} rows, {b.size / 1024:.0f} KiB, {words} old, {good}"
