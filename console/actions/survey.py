@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -101,9 +102,9 @@ async def _taken(
 
 
 async def _answers(port: int) -> bool:
-    with contextlib.suppress(OSError, TimeoutError):
+    with contextlib.suppress(OSError, TimeoutError), socket.socket() as knock:
+        knock.setblocking(False)
         async with asyncio.timeout(_KNOCK):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.close()
+            await asyncio.get_running_loop().sock_connect(knock, ("127.0.0.1", port))
         return True
     return False

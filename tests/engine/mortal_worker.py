@@ -27,7 +27,7 @@ ANA = Actor("ana", host="h", via="cli")
 def prepare(data_dir: Path, settings: Path, level: int) -> str:
     """A confirmed run of this level, not begun. The budget is left out: tests run more often than people."""
     config = read(settings)
-    facts = asyncio.run(gather.gather(config, data_dir))
+    facts = asyncio.run(gather.gather(config, data_dir, restoring=""))
     plan = recovery.plan(level, "", facts, config)
     assert plan.refused is None or plan.over_budget, plan.refused
     run_id = runs.new_id(plan, time.time())

@@ -151,9 +151,9 @@ def test_a_run_pauses_while_somebody_else_changes_the_stack(small: SmallStack, t
 # --- kills ----------------------------------------------------------------------------------------------------------
 
 
-def mortal(small: SmallStack, data: Path, run_id: str, die_at: int, when: str) -> int:
+def mortal(project: str, data: Path, run_id: str, die_at: int, when: str) -> int:
     """The run's worker as a process that kills itself at its n-th record; its lock goes with it."""
-    lock = ProjectLock.acquire(data, small.name, Holder(run_id, "ana", time.time(), 3))
+    lock = ProjectLock.acquire(data, project, Holder(run_id, "ana", time.time(), 3))
     argv = [sys.executable, "-m", "tests.engine.mortal_worker", str(data), run_id, str(data.parent / "sevdeck.toml")]
     worker = subprocess.Popen([*argv, str(lock.fd), str(die_at), when], cwd=ROOT, pass_fds=(lock.fd,))
     lock.close()
@@ -168,7 +168,7 @@ def test_a_kill_at_every_step_of_a_rebuild_is_gone_on_with(small: SmallStack, tm
     for n in range(1, 40):
         run_id = prepare(sevdeck.data, sevdeck.config, 3)
         began = time.monotonic()
-        ended = mortal(small, sevdeck.data, run_id, n, "before" if n % 2 else "after")
+        ended = mortal(small.name, sevdeck.data, run_id, n, "before" if n % 2 else "after")
         if ended == 0:
             break
         assert ended == -signal.SIGKILL
@@ -176,7 +176,7 @@ def test_a_kill_at_every_step_of_a_rebuild_is_gone_on_with(small: SmallStack, tm
         assert view is not None
         step = view.step or view.state
         if not view.over:
-            assert mortal(small, sevdeck.data, run_id, 0, "") == 0, n
+            assert mortal(small.name, sevdeck.data, run_id, 0, "") == 0, n
         view = runs.status(sevdeck.data, run_id)
         assert view is not None
         assert view.outcome == "ok", (n, view.reason)

@@ -1,0 +1,242 @@
+"""Backups and level 4 on the real stack: bad dumps are named, kills lose nothing, yesterday comes back beside today."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from console.actions import runs
+from console.actions.backup import manifest
+from tests.engine.mortal_worker import prepare
+from tests.engine.test_rebuild import mortal
+from tests.engine.test_recovery import Sevdeck, configured
+from tests.lab.lab import Lab
+from tests.lab.shell import wait_until
+
+
+@pytest.fixture
+def sevdeck(healthy_lab: Lab, tmp_path: Path) -> Sevdeck:
+    return Sevdeck(tmp_path, configured(healthy_lab))
+
+
+def databases(lab: Lab) -> dict[str, str]:
+    told = lab.stack.inside(
+        "postgres", "psql", "-U", "postgres", "-Atc", "SELECT datname, datallowconn FROM pg_database"
+    )
+    return dict(line.split("|") for line in told.splitlines())
+
+
+def inside(lab: Lab) -> str:
+    """Commands that run in the database's container."""
+    return lab.stack.docker("top", lab.stack.container("postgres"), "-eo", "pid,args").stdout
+
+
+@pytest.fixture
+def tidy(healthy_lab: Lab) -> None:
+    """Without what other tests kept."""
+    for name in databases(healthy_lab):
+        if "_pre_" in name or "_restore_" in name:
+            healthy_lab.stack.inside("postgres", "psql", "-U", "postgres", "-c", f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def test_a_backup_is_made_listed_verified_and_rehearsed(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
+    assert sevdeck("backup", "list", "--json").data["alarms"] == ["there is no backup"]
+    made = sevdeck("backup", "create", "--json")
+    assert made.code == 0, made.err
+    assert Path(made.data["path"]).stat().st_mode & 0o077 == 0
+    checked = sevdeck("backup", "verify", "--restore", "--json")
+    assert (checked.code, checked.data["good"], checked.data["verified"]["how"]) == (0, True, "restored"), checked.out
+    listed = sevdeck("backup", "list", "--json")
+    assert (listed.code, listed.data["alarms"], len(listed.data["backups"])) == (0, [], 1)
+    assert not any("rehearsal" in name for name in databases(healthy_lab))
+    kept = sevdeck("backup", "prune", "--keep-days", "0", "--json")
+    assert (kept.code, kept.data["removed"]) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda raw: raw[:-200], "it was cut or changed"),
+        (lambda raw: raw[:4000] + bytes([raw[4000] ^ 1]) + raw[4001:], "sha256 differs"),
+    ],
+    ids=["cut", "one bit"],
+)
+def test_a_damaged_backup_is_named_and_never_restored(
+    healthy_lab: Lab, sevdeck: Sevdeck, tidy: None, damage: Callable[[bytes], bytes], words: str
+) -> None:
+    dump = Path(sevdeck("backup", "create", "--json").data["path"])
+    dump.write_bytes(damage(dump.read_bytes()))
+    checked = sevdeck("backup", "verify", "--json")
+    assert (checked.code, checked.data["good"]) == (1, False)
+    assert words in checked.out
+    words_to_type = sevdeck("recover", "plan", "4", "--json").data["confirm"]
+    done = sevdeck("recover", "run", "4", "--confirm", words_to_type, "--json")
+    assert done.code in (1, 3), done.out
+    assert set(databases(healthy_lab)) == {"postgres", "template0", "template1", "shop"}
+
+
+def test_one_that_was_written_bad_is_found_by_reading_it_all(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
+    """The manifest fits the bytes, as where the disk was already wrong when the dump was made."""
+    made = sevdeck("backup", "create", "--json").data
+    dump = Path(made["path"])
+    for raw, words in (
+        (dump.read_bytes()[:-200], "end of file"),
+        (dump.read_bytes()[:6] + b"\x20" + dump.read_bytes()[7:], "unsupported version"),
+    ):
+        rewrite(dump, made["id"], raw)
+        checked = sevdeck("backup", "verify", "--json")
+        assert checked.code == 1
+        assert words in checked.out
+
+
+def rewrite(dump: Path, ident: str, raw: bytes, **more: object) -> None:
+    import hashlib
+
+    place = dump.with_name(f"{ident}.json")
+    whole = dump.read_bytes()
+    body = json.loads(place.read_text(encoding="utf-8"))
+    body |= {"size": len(raw), "sha256": hashlib.sha256(raw).hexdigest(), **more}
+    dump.write_bytes(raw)
+    place.write_text(json.dumps(body), encoding="utf-8")
+    assert whole
+
+
+def test_one_of_another_server_or_another_database_is_refused(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
+    made = sevdeck("backup", "create", "--json").data
+    dump = Path(made["path"])
+    rewrite(dump, made["id"], dump.read_bytes(), server=99)
+    assert "too new for it" in sevdeck("recover", "plan", "4", "--json").data["refused"]
+    rewrite(dump, made["id"], dump.read_bytes(), server=15, database="other")
+    assert "is of database other; here are: shop" in sevdeck("recover", "plan", "4", "--json").data["refused"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_backup_leaves_no_file_and_no_process(
+    healthy_lab: Lab, sevdeck: Sevdeck, tidy: None, number: signal.Signals
+) -> None:
+    stack = healthy_lab.stack
+    stack.inside("postgres", "psql", "-U", "postgres", "-c", "CREATE DATABASE big")
+    try:
+        fill = "CREATE TABLE t AS SELECT i, repeat(md5(i::text), 8) AS x FROM generate_series(1, 400000) i"
+        stack.inside("postgres", "psql", "-U", "postgres", "-d", "big", "-c", fill, timeout=60)
+        with sevdeck.config.open("a", encoding="utf-8") as file:
+            file.write('[backup]\ndatabase = "big"\n')
+        making = sevdeck.background("backup", "create")
+        wait_until(lambda: "pg_dump -Fc" in inside(healthy_lab), "the dump", deadline=60, every=0.02)
+        making.send_signal(number)
+        making.communicate(timeout=60)
+        wait_until(lambda: "pg_dump -Fc" not in inside(healthy_lab), "its end in the container", deadline=60)
+        assert manifest.catalog(sevdeck.data / "backups") == []
+        after = sevdeck("backup", "create", "--json", deadline=180)
+        assert after.code == 0, after.err
+        found = {p.name.split(".")[0] for p in (sevdeck.data / "backups").iterdir() if not p.name.startswith(".")}
+        parts = [p.name for p in (sevdeck.data / "backups").iterdir() if p.name.endswith(".part")]
+        assert (found, parts) == ({after.data["id"]}, [])
+    finally:
+        stack.inside("postgres", "psql", "-U", "postgres", "-c", "DROP DATABASE IF EXISTS big WITH (FORCE)")
+
+
+def test_a_full_target_leaves_nothing(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None, tmp_path: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(small)], check=True)
+    try:
+        with sevdeck.config.open("a", encoding="utf-8") as file:
+            file.write(f'[backup]\ndirectory = "{small}"\n')
+        made = sevdeck("backup", "create")
+        assert made.code in (1, 3), made.out
+        assert "Free some space" in made.err
+        assert not list(small.iterdir())
+        assert "pg_dump" not in inside(healthy_lab)
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_yesterday_comes_back_beside_today(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
+    stack = healthy_lab.stack
+    made = sevdeck("backup", "create", "--json").data
+    before = int(stack.sql("select count(*) from messages"))
+    stack.sql("delete from messages where id % 2 = 0")
+    plan = sevdeck("recover", "plan", "4", "--json").data
+    assert (plan["refused"], plan["consent"]) == (None, "")
+    assert plan["confirm"] == f"{stack.project} {made['id'][-6:]}"
+    done = sevdeck("recover", "run", "4", "--confirm", plan["confirm"], "--json")
+    assert done.code == 0, done.out + done.err
+    assert int(stack.sql("select count(*) from messages")) >= before
+    kept = [n for n in databases(healthy_lab) if "_pre_" in n]
+    assert len(kept) == 1  # what was there is still there
+    assert len(sevdeck("backup", "list", "--json").data["backups"]) == 2  # and it was backed up
+    stack.wait_well()
+
+
+def test_a_backup_older_than_the_limit_wants_a_second_word(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
+    made = sevdeck("backup", "create", "--json").data
+    dump = Path(made["path"])
+    rewrite(dump, made["id"], dump.read_bytes(), created_at=time.time() - 3 * 86_400)
+    assert "the limit is 24.0 h" in sevdeck("backup", "list").out
+    plan = sevdeck("recover", "plan", "4", "--json").data
+    assert plan["consent"].startswith("lose since 20")
+    assert "about" in plan["blast_radius"]
+    once = sevdeck("recover", "run", "4", "--confirm", plan["confirm"])
+    assert (once.code, "--consent" in once.err) == (3, True)
+    assert [n for n in databases(healthy_lab) if "_restore_" in n] == []
+
+
+@pytest.mark.timeout(900)
+def test_a_kill_at_every_step_of_a_restore_is_gone_on_with(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
+    stack = healthy_lab.stack
+    assert sevdeck("backup", "create").code == 0
+    rows = int(stack.sql("select count(*) from messages"))
+    stack.docker("stop", stack.traffic_container)
+    sevdeck.config.write_text(sevdeck.config.read_text().replace('"3.0s"', '"0.1s"'), encoding="utf-8")
+    table = []
+    for n in range(1, 40):
+        run_id = prepare(sevdeck.data, sevdeck.config, 4)
+        ended = mortal(stack.project, sevdeck.data, run_id, n, "before" if n % 2 else "after")
+        if ended == 0:
+            break
+        view = runs.status(sevdeck.data, run_id)
+        assert view is not None
+        step = view.step or view.state
+        if not view.over:
+            assert mortal(stack.project, sevdeck.data, run_id, 0, "") == 0, n
+        view = runs.status(sevdeck.data, run_id)
+        assert view is not None
+        assert view.outcome == "ok", (n, view.reason)
+        names = databases(healthy_lab)
+        assert names["shop"] == "t"
+        assert not [name for name in names if "_restore_" in name], (n, names)
+        assert int(stack.sql("select count(*) from messages")) >= rows
+        table.append((n, step))
+    print(*table, sep="\n")
+    assert len(table) > 14
+
+
+@pytest.mark.timeout(400)
+def test_a_server_that_cannot_start_gets_a_new_cluster_and_the_broken_one_stays(
+    healthy_lab: Lab, sevdeck: Sevdeck, tidy: None
+) -> None:
+    stack = healthy_lab.stack
+    made = sevdeck("backup", "create", "--json").data
+    rows = int(stack.sql("select count(*) from messages"))
+    healthy_lab.break_("postgres-corrupt")
+    for level in ("1", "2", "3"):
+        words = ["--service", "postgres"] if level == "1" else []
+        refused = sevdeck("recover", "plan", level, *words, "--json").data["refused"]
+        assert "reports damage" in refused or "crash-looping" in refused
+    done = sevdeck("recover", "run", "4", "--confirm", f"{stack.project} {made['id'][-6:]}", "--json", deadline=250)
+    assert done.code == 0, done.out + done.err
+    assert int(stack.sql("select count(*) from messages")) >= rows
+    assert "data.broken." in stack.inside("postgres", "ls", "/var/lib/postgresql")
+    stack.wait_well()
+    stack.inside("postgres", "sh", "-c", "rm -rf /var/lib/postgresql/data.broken.*")
+    healthy_lab.mend("postgres-corrupt")
