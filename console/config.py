@@ -21,6 +21,7 @@ from console.places import DataDir, config_candidates, data_dir, find_config
 __all__ = [
     "DEFAULT_THRESHOLDS",
     "Config",
+    "ContainmentConfig",
     "DataDir",
     "DockerConfig",
     "Limits",
@@ -153,6 +154,19 @@ class BackupConfig:
     rpo: float = 86_400.0  # a newest backup older than this is alarming
 
 
+@dataclass(frozen=True, slots=True)
+class ContainmentConfig:
+    """Temporary measures. `safe_mode_env`: "NAME=VALUE" the service is made anew with; commands run without a shell."""
+
+    duration: float = 1800.0  # seconds until a measure is overdue
+    writers: tuple[str, ...] = ()  # what stop-writers stops; () means the role app
+    safe_mode_env: str = ""
+    safe_mode_file: str = ""
+    maintenance_page: str = ""
+    maintenance_on: str = ""
+    maintenance_off: str = ""
+
+
 DEFAULT_THRESHOLDS: dict[str, Limits] = {
     "cpu": Limits(80.0, 95.0),  # percent
     "memory": Limits(85.0, 95.0),  # percent
@@ -182,6 +196,7 @@ class Config:
     cache: StoreConfig = StoreConfig()
     recovery: RecoveryConfig = RecoveryConfig()
     backup: BackupConfig = BackupConfig()
+    containment: ContainmentConfig = ContainmentConfig()
     keys: dict[str, str] = field(default_factory=dict)  # command id -> key, [keys]
     theme: str = ""  # [console] theme: dark, light, high-contrast, ansi
     refresh: float = 1.0  # [console] refresh: 1, 2 or 5 seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
@@ -10,6 +11,7 @@ from console.config import (
     DEFAULT_THRESHOLDS,
     BackupConfig,
     Config,
+    ContainmentConfig,
     DockerConfig,
     Limits,
     LogConfig,
@@ -65,6 +67,7 @@ def build(root: Table) -> Config:
         cache=_store(cache),
         recovery=_recovery(root.table("recovery")),
         backup=_backup(root.table("backup")),
+        containment=_containment(root.table("containment")),
         keys=_keys(root.table("keys")),
         theme=theme,
         refresh=refresh,
@@ -200,6 +203,24 @@ def _recovery(table: Table) -> RecoveryConfig:
     table.without_effect(*WITHOUT_EFFECT["recovery"])
     table.done()
     return RecoveryConfig(int(level), observation, {key: value for key, value in told.items() if value})
+
+
+def _containment(table: Table) -> ContainmentConfig:
+    section = ContainmentConfig(
+        table.duration("duration", 1800.0, least=1.0),
+        table.texts("writers"),
+        table.text("safe_mode_env", check=_variable_fault),
+        table.text("safe_mode_file", check=_absolute_fault),
+        table.text("maintenance_page", check=_absolute_fault),
+        table.text("maintenance_on", check=_command_fault),
+        table.text("maintenance_off", check=_command_fault),
+    )
+    if bool(section.maintenance_on) != bool(section.maintenance_off):
+        table.fault("", "maintenance_on and maintenance_off belong together: without a way back nothing is done")
+    if section.safe_mode_env and section.safe_mode_file:
+        table.fault("safe_mode_file", "expected one of safe_mode_env and safe_mode_file")
+    table.done()
+    return section
 
 
 def _console(table: Table) -> tuple[str, float]:
@@ -353,6 +374,22 @@ def _timezone_fault(text: str) -> str:
         ZoneInfo(text)
     except (OSError, ValueError, KeyError):
         return 'expected a zone this host knows, such as "Europe/Berlin", or an offset such as "+02:00"'
+    return ""
+
+
+def _variable_fault(text: str) -> str:
+    return "" if not text or re.fullmatch(r"[A-Za-z_]\w*=.*", text) else 'expected "NAME=VALUE"'
+
+
+def _absolute_fault(text: str) -> str:
+    return "" if not text or text.startswith("/") else "expected a path that begins with /"
+
+
+def _command_fault(text: str) -> str:
+    try:
+        shlex.split(text)
+    except ValueError as error:
+        return f"not a command line: {str(error).lower()}"
     return ""
 
 

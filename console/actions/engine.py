@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from console.actions import compose
@@ -29,6 +30,7 @@ PING_DEADLINE = 2.0  # seconds; a well engine answers in 0.6 ms, p99 4.4
 SLACK = 15.0  # seconds of HTTP patience beyond what the call itself may take
 _LOOK = 2.5
 _LANES = 6  # looks at once; so many may hang before we say so
+_PORTRAIT = 5.0  # seconds for one part of a portrait: the list of changed files can be long
 
 
 class EngineRefusedError(SevdeckError):
@@ -94,6 +96,20 @@ class EngineDriver(Protocol):
     async def once(self, image: str, argv: Sequence[str], seconds: float, options: Sequence[str] = ()) -> Ran: ...
 
     def close(self) -> None: ...
+
+    # what containment needs besides
+
+    async def disconnect(self, container: str, network: str) -> None: ...
+
+    async def connect(self, container: str, network: str, endpoint: Mapping[str, Any]) -> None: ...
+
+    async def pause(self, container: str) -> None: ...
+
+    async def update_restart(self, container: str, policy: str, retries: int) -> None: ...
+
+    async def put_archive(self, container: str, directory: str, tar: bytes) -> None: ...
+
+    async def portrait(self, container: str, tail: int) -> dict[str, Any]: ...
 
 
 class DockerDriver:
@@ -268,3 +284,62 @@ class DockerDriver:
             raise InDoubtError(clean(error.message, 400), remedy=error.remedy, at_work=silent) from error
         except SourceError as error:
             raise InDoubtError(clean(error.message, 400), remedy=error.remedy) from error
+
+    async def disconnect(self, container: str, network: str) -> None:
+        await self._change(lambda client: client.disconnect_container_from_network(container, network), SLACK)
+
+    async def connect(self, container: str, network: str, endpoint: Mapping[str, Any]) -> None:
+        """`endpoint`: aliases, links ("name:alias"), ipam, driver_opts. Without aliases nobody finds it by name."""
+        ipam = endpoint.get("ipam") or {}
+        links = [tuple(str(one).split(":", 1)) for one in endpoint.get("links") or ()]
+        await self._change(
+            lambda client: client.connect_container_to_network(
+                container,
+                network,
+                aliases=list(endpoint.get("aliases") or ()) or None,
+                links=[(one[0], one[-1]) for one in links] or None,
+                ipv4_address=ipam.get("IPv4Address"),
+                ipv6_address=ipam.get("IPv6Address"),
+                link_local_ips=ipam.get("LinkLocalIPs"),
+                driver_opt=dict(endpoint.get("driver_opts") or {}) or None,
+            ),
+            SLACK,
+        )
+
+    async def pause(self, container: str) -> None:
+        await self._change(lambda client: client.pause(container), SLACK)
+
+    async def update_restart(self, container: str, policy: str, retries: int) -> None:
+        """Compose does not undo it: its hash of a service knows nothing of `docker update`."""
+        wanted: dict[str, Any] = {"Name": policy}
+        if policy == "on-failure" and retries:
+            wanted["MaximumRetryCount"] = retries
+        await self._change(lambda client: client.update_container(container, restart_policy=wanted), SLACK)
+
+    async def put_archive(self, container: str, directory: str, tar: bytes) -> None:
+        """Unpack `tar` in a directory of the container, running or not."""
+        await self._change(lambda client: client.put_archive(container, directory, tar), SLACK)
+
+    async def portrait(self, container: str, tail: int) -> dict[str, Any]:
+        """Everything that is told of a container without changing it; a part that fails says why in its place."""
+        parts: dict[str, Callable[[], Any]] = {
+            "inspect": lambda: self._engine.get(f"/containers/{container}/json", _LOOK),
+            "top": lambda: self._engine.get(f"/containers/{container}/top", _LOOK),
+            "changed_files": lambda: self._engine.get(f"/containers/{container}/changes", _PORTRAIT),
+            "logs": lambda: self._logs(container, tail, 0.0).decode("utf-8", errors="replace").splitlines(),
+        }
+        found: dict[str, Any] = {}
+        for name, ask in parts.items():
+            try:
+                found[name] = await self._look(ask, _PORTRAIT)
+            except SourceError as error:
+                found[name] = {"error": error.message}
+        names = (((found["inspect"] or {}).get("NetworkSettings") or {}).get("Networks") or {}).values()
+        networks = [str(one.get("NetworkID") or "") for one in names if isinstance(one, dict)]
+        for number, network in enumerate(n for n in networks if n):
+            path = f"/networks/{network}"
+            try:
+                found[f"network_{number}"] = await self._look(partial(self._engine.get, path, _LOOK))
+            except SourceError as error:
+                found[f"network_{number}"] = {"error": error.message}
+        return found

@@ -282,3 +282,7 @@ async def _telling_lines(
         telling = [line for line in fresh if _DAMAGE.search(line) or _NO_SPACE.search(line)]
         lines += [clean(line.partition(" ")[2], 200) for line in telling]
     return lines
+
+
+# The same two looks, for plans that need no probes and no history (containment).
+find_containers, compose_project = _containers, _compose_project

@@ -43,6 +43,8 @@ def describe(project: str, holder: Holder | None, now: float) -> str:
         return f"another run is recovering {project}"
     where = f', at step "{holder.step}"' if holder.step else ""
     age = max(0, round(now - holder.since))
+    if holder.level == 0:  # no recovery: a containment is put in force or taken back
+        return f"{holder.who} is changing {project}: {holder.title}, since {age} s"
     return (
         f"{holder.who} is recovering {project}: level {holder.level}, {holder.title}{where}, "
         f"since {age} s (run {holder.run_id})"
@@ -50,7 +52,7 @@ def describe(project: str, holder: Holder | None, now: float) -> str:
 
 
 def _remedy(holder: Holder | None) -> str:
-    if holder is None:
+    if holder is None or holder.level == 0:
         return "Try again in a second"
     return f"Follow it with: sevdeck recover attach {holder.run_id}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -262,7 +262,7 @@ class ProjectTwin:
         if self.frozen:
             raise SourceError("no answer in 2 s")
 
-    def _change(self, verb: str, container: str) -> None:
+    def _change(self, verb: str, container: str, *more: Any) -> None:
         fault = self.faults.pop(f"{verb}:{container}", "")
         if fault == "frozen":
             self.frozen = True
@@ -270,18 +270,21 @@ class ProjectTwin:
             raise InDoubtError("no answer in 25 s")
         if fault == "refused":
             raise EngineRefusedError("port is already allocated")
-        self._note(f"{verb} {container}")
+        self._note(" ".join([verb, container, *(str(one) for one in more if isinstance(one, str))]))
         self.happened(verb, container)
         if fault == "half":
             self.set(container, status="exited")
             raise InDoubtError("the engine hung up in the middle of an answer", at_work=False)
-        self._do(verb, container)
+        self._do(verb, container, *more)
         if fault == "lost":
             raise InDoubtError("no answer in 25 s")
 
-    def _do(self, verb: str, container: str) -> None:
+    def _do(self, verb: str, container: str, *more: Any) -> None:
         if verb == "stop":
             self.set(container, status="exited", health="")
+            return
+        if verb in ("connect", "disconnect", "pause", "update", "put"):
+            self._contain(verb, container, *more)
             return
         if verb == "unpause" or (verb == "start" and self.state(container) == "running"):
             self.set(container, status="running")
@@ -290,6 +293,23 @@ class ProjectTwin:
         self.hung.discard(container)
         health = "unhealthy" if container in self.sick else "healthy"
         self.set(container, status="running", health=health, started=self._state["tick"])
+
+    def _contain(self, verb: str, container: str, *more: Any) -> None:
+        """Networks are known by their id, which the twin makes of the name: `id-front`."""
+        networks = dict(self._state["containers"][container].get("networks", {"front": {}}))
+        if verb == "pause":
+            self.set(container, status="paused")
+        elif verb == "update":
+            self.set(container, policy=more[0])
+        elif verb == "disconnect":
+            del networks[str(more[0]).removeprefix("id-")]
+            self.set(container, networks=networks)
+        elif verb == "connect":
+            name = str(more[0]).removeprefix("id-")
+            settings: dict[str, Any] = {"NetworkID": f"id-{name}", "Aliases": [*more[1]["aliases"], container[:12]]}
+            settings["IPAMConfig"] = more[1]["ipam"] or None
+            settings["Links"] = more[1]["links"] or None
+            self.set(container, networks={**networks, name: settings})
 
     def _note(self, call: str) -> None:
         self._state["calls"].append(call)
@@ -334,6 +354,27 @@ class ProjectTwin:
                 "RestartPolicy": {"Name": found.get("policy", "unless-stopped")},
                 "PortBindings": {"80/tcp": [{"HostPort": str(PORTS[service])}]} if service in PORTS else {},
             },
-            "NetworkSettings": {"Networks": {"front": {}}},
+            "NetworkSettings": {"Networks": found.get("networks", {"front": {}})},
             "Mounts": [],
         }
+
+    # what containment asks for besides
+
+    async def disconnect(self, container: str, network: str) -> None:
+        self._change("disconnect", container, network)
+
+    async def connect(self, container: str, network: str, endpoint: Mapping[str, Any]) -> None:
+        self._change("connect", container, network, dict(endpoint))
+
+    async def pause(self, container: str) -> None:
+        self._change("pause", container)
+
+    async def update_restart(self, container: str, policy: str, retries: int) -> None:
+        self._change("update", container, policy)
+
+    async def put_archive(self, container: str, directory: str, tar: bytes) -> None:
+        self._change("put", container, directory)
+
+    async def portrait(self, container: str, tail: int) -> dict[str, Any]:
+        self._look()
+        return {"inspect": self._inspect(container), "logs": ["password=hunter2 accepted"], "top": {"Processes": []}}
