@@ -181,6 +181,16 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """A service that an entry of the containment ledger holds: levels from `level` on would undo it silently."""
+
+    service: str
+    entry: str
+    title: str
+    level: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything a plan may know. An empty `containers` with an engine that is up: nothing to recover."""
 
@@ -207,6 +217,7 @@ class Facts:
     backups: str = ""  # the directory they go to
     store: str = ""  # id of the PostgreSQL container that can be dumped, "" for none
     engine_disk: str = ""  # mount of `disks` that holds the engine's own directory; "" where it is another host's
+    holds: tuple[Hold, ...] = ()  # which entry of the ledger holds which service; `contained` are those of level 1
 
     def of(self, service: str) -> tuple[ServiceContainer, ...]:
         return tuple(c for c in self.containers if c.service == service)

@@ -18,6 +18,7 @@ from typing import Any
 from console.actions import compose, inspecting, restore_survey, runs
 from console.actions.asking import PROBE_CAP, answers
 from console.actions.blueprint import Blueprint, ComposeProject
+from console.actions.containment.holding import holds
 from console.actions.engine import DockerDriver, EngineDriver
 from console.actions.facts import DiskFacts, EngineState, Facts, ServiceContainer
 from console.actions.lock import hold_text, holder
@@ -111,6 +112,7 @@ async def _gather(
         disks(plain, data_dir, root),
         _telling_lines(config, engine, plain, now),
     )
+    held = await asyncio.to_thread(holds, data_dir, project)
     containers = tuple(replace(c, deaths=died.get(c.id, 0)) for c in plain)
     depends = {w.service: w.depends for w in blueprint.services}
     depends = depends or {c.service: c.depends_on for c in containers if c.service}
@@ -131,6 +133,8 @@ async def _gather(
         missing=tuple(w.service for w in blueprint.services if not any(c.service == w.service for c in containers)),
         blueprint=blueprint,
         backups=str(restore_survey.directory(config, data_dir)),
+        holds=held,
+        contained=tuple(dict.fromkeys(h.service for h in held if h.level <= 1)),
     )
     store = restore_survey.store(facts, config)
     return replace(facts, store=store.id if store is not None else "")

@@ -37,7 +37,8 @@ def route(facts: Facts, config: Config) -> Route:
     if blocked:
         return Route(None, why=blocked.reason, help=blocked.help)
     who = roles(facts, config)
-    lost = next((r for c in facts.containers if c.running and (r := _lost_network(facts, c))), None)
+    free = [c for c in facts.containers if c.running and c.service not in facts.contained]
+    lost = next((r for c in free if (r := _lost_network(facts, c))), None)
     if lost is not None:
         return Route(None, why=lost.reason, help=lost.help)
     sick = [s for s in services(facts) if _ill(facts, s) and s not in facts.contained]
@@ -74,6 +75,10 @@ def _route_by_probes(facts: Facts, config: Config, who: Roles) -> Route:
     app = next((s for s in who.app if facts.of(s)), "")
     if not failing:
         return Route(None, why="everything looks well")
+    held = next((h for h in facts.holds if h.level <= 1), None)
+    if held is not None:
+        why = f"{_probe_words(failing)}, and {held.title} is in force on {held.service}"
+        return Route(None, held.service, why, f"when it may end: sevdeck contain undo {held.entry}")
     needed = [p for s in facts.dependencies(app) for p in failing if p.direct and p.service == s]
     if needed:
         return _climb(facts, config, needed[0].service, f"{_probe_words(needed)}; {app} needs it")
@@ -141,9 +146,9 @@ def refusal(level: int, service: str, facts: Facts, config: Config, *, unattende
         )
     if level == 2 and facts.missing:
         return Refusal(f"no container of {', '.join(facts.missing)} exists", "create it: sevdeck recover run 3")
-    held = sorted(({service} if level == 1 else {*targets, *services(facts)}) & set(facts.contained))
+    held = _held(level, targets, facts)
     if held:
-        return Refusal(f"{', '.join(held)} is held in deliberate containment", "undo the containment first")
+        return held
     if unattended and level == 1 and all(c.stopped_by_hand for c in facts.of(service)):
         return Refusal(f"{service} was stopped on purpose", "a person may start it")
     if unattended and level == 4:
@@ -152,6 +157,20 @@ def refusal(level: int, service: str, facts: Facts, config: Config, *, unattende
         found = _target_refusal(level, target, facts, who)
         if found:
             return found
+    return None
+
+
+def _held(level: int, targets: tuple[str, ...], facts: Facts) -> Refusal | None:
+    """What is held in deliberate containment is left so: a level would undo it, and nobody would have said so."""
+    for hold in facts.holds:
+        if hold.service in targets and level >= hold.level:
+            return Refusal(
+                f"{hold.service} is held in deliberate containment: {hold.title} ({hold.entry})",
+                f"undo the containment first: sevdeck contain undo {hold.entry}",
+            )
+    held = [s for s in targets if s in facts.contained]
+    if held:
+        return Refusal(f"{', '.join(held)} is held in deliberate containment", "undo the containment first")
     return None
 
 
@@ -174,7 +193,9 @@ def _blocked(facts: Facts, level: int) -> Refusal | None:
     if facts.holder is not None:
         return Refusal(
             describe(facts.project, facts.holder, facts.taken_at),
-            f"follow it: sevdeck recover attach {facts.holder.run_id}",
+            f"follow it: sevdeck recover attach {facts.holder.run_id}"
+            if facts.holder.level
+            else "it takes seconds; then look again",
         )
     if facts.hold:
         return Refusal(f"changes are on hold: {facts.hold}", "remove the file `hold` in the data directory to go on")
@@ -274,6 +295,8 @@ def only_edge_fails(facts: Facts, who: Roles) -> bool:
     plain = [p for p in through if not p.business] or through
     if not plain or not all(p.ok is False for p in plain):
         return False
+    if any(h.service in who.edge for h in facts.holds):  # it fails on purpose: the maintenance page, an isolation
+        return False
     if not all(c.well for s in behind_edge(facts, who) for c in facts.of(s)):
         return False
     direct = [[p.ok for p in facts.probes if p.direct and p.service == s] for s in behind_edge(facts, who)]
@@ -325,7 +348,11 @@ def _illness(facts: Facts, service: str, sick: list[str]) -> str:
 
 def advice(facts: Facts, targets: tuple[str, ...]) -> tuple[str, ...]:
     """Things the responder should know that no level mends."""
-    said = []
+    said = [
+        f"{h.title} is in force ({h.entry}): probes through {h.service} may fail because of it, and so may validation"
+        for h in facts.holds
+        if h.service not in targets
+    ]
     for container in facts.containers:
         if container.service in targets and container.oom_killed:
             limit = f" of {container.memory_limit // 2**20} MiB" if container.memory_limit else ""

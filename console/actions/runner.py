@@ -15,6 +15,7 @@ from pathlib import Path
 
 from console.actions import detached, offspring, runs
 from console.actions.action import Plan
+from console.actions.containment.holding import holds
 from console.actions.engine import DockerDriver
 from console.actions.facts import Holder
 from console.actions.lock import ProjectLock, hold_text
@@ -116,6 +117,12 @@ def _admit(plan: Plan, confirm: str, consent: str, data_dir: Path, override: str
         raise RefusedError("this plan was changed after it was made", remedy="Plan again")
     if plan.refused is not None and not (plan.over_budget and override):
         raise RefusedError(f"refused: {plan.refused}", remedy=plan.help)
+    held = next((h for h in holds(data_dir, plan.project) if h.service in plan.targets and plan.level >= h.level), None)
+    if held is not None:  # put in force since the plan was made
+        raise RefusedError(
+            f"{held.service} is held in deliberate containment: {held.title} ({held.entry})",
+            remedy=f"Undo the containment first: sevdeck contain undo {held.entry}",
+        )
     if plan.expired(now):
         raise RefusedError("the plan is older than 2 minutes", remedy="Plan again: things may have changed")
     if " ".join(confirm.split()) != plan.confirm:

@@ -200,6 +200,7 @@ def _entry(room: Room, proposal: Proposal, incident: str, now: float) -> Entry:
         tuple(Part(step, at=now) for step in proposal.steps),
         incident,
         proposal.effect,
+        level=proposal.level,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -70,7 +70,7 @@ class Entry:
     history: tuple[Mapping[str, Any], ...] = ()  # {at, by, state, text}
     told: int = 0  # how much of the history stands in the incident's record
     ended_at: float | None = None
-    notes: tuple[str, ...] = field(default=())
+    level: int = 1  # recovery levels from here on would undo it silently, so they are refused on its services
 
     @property
     def title(self) -> str:
@@ -128,7 +128,7 @@ class Entry:
             history=tuple(dict(line) for line in data.get("history", ())),
             told=int(data.get("told", 0)),
             ended_at=None if ended is None else float(ended),
-            notes=tuple(str(n) for n in data.get("notes", ())),
+            level=int(data.get("level", 1)),
         )
 
 

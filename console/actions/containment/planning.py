@@ -35,6 +35,7 @@ class Proposal:
     help: str
     facts: tuple[Snapshot, ...]
     seconds: float  # until it is overdue
+    level: int = 1
     extends: str = ""
     created_at: float = 0.0
 
@@ -63,8 +64,8 @@ def plan(name: str, target: str, seconds: float, ground: Ground, config: Config)
         raise UsageError(f"there is no measure {clean(name, 40)!r}", remedy=f"Measures: {', '.join(MEASURES)}")
     target = clean(target.strip(), 200)
     base = Proposal(
-        "", name, target, ground.project, (), (), BlastRadius(), "", (), None, "", (), seconds
-    )  # fmt: skip
+        "", name, target, ground.project, (), (), BlastRadius(), "", (), None, "", (), seconds, measure.level
+    )
     same = _in_force(name, target, ground)
     blocked = _blocked(name, ground)
     if blocked is not None:
