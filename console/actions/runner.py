@@ -117,11 +117,11 @@ def _admit(plan: Plan, confirm: str, consent: str, data_dir: Path, override: str
         raise RefusedError("this plan was changed after it was made", remedy="Plan again")
     if plan.refused is not None and not (plan.over_budget and override):
         raise RefusedError(f"refused: {plan.refused}", remedy=plan.help)
-    held = next((h for h in holds(data_dir, plan.project) if h.service in plan.targets and plan.level >= h.level), None)
-    if held is not None:  # put in force since the plan was made
+    contained = [h for h in holds(data_dir, plan.project) if h.service in plan.targets and plan.level >= h.level]
+    if contained:  # put in force since the plan was made
         raise RefusedError(
-            f"{held.service} is held in deliberate containment: {held.title} ({held.entry})",
-            remedy=f"Undo the containment first: sevdeck contain undo {held.entry}",
+            f"{contained[0].service} is held in deliberate containment: {contained[0].title}",
+            remedy=f"Undo the containment first: sevdeck contain undo {contained[0].entry}",
         )
     if plan.expired(now):
         raise RefusedError("the plan is older than 2 minutes", remedy="Plan again: things may have changed")

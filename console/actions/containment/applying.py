@@ -285,11 +285,17 @@ class Applier:
         return "; ".join(f"{p.step.title}: {p.detail}" for p in self.entry.parts if p.state in states)[:_TEXT]
 
 
+async def _not_known(tools: Tools, step: Step) -> str:
+    raise StepFailedError(f"this version of sevdeck does not know how to do it: {clean(str(step.call.get('op')), 40)}")
+
+
+async def _not_seen(tools: Tools, step: Step) -> Sight:
+    raise SourceError(f"this version of sevdeck does not know how to look: {clean(str(step.call.get('op')), 40)}")
+
+
+_FOREIGN = Operation(_not_known, _not_known, _not_seen)
+
+
 def _operation(step: Step) -> Operation:
-    """Raises StepFailedError for what another version planned."""
-    found = OPERATIONS.get(str(step.call.get("op")))
-    if found is None:
-        raise StepFailedError(
-            f"this version of sevdeck does not know how to do it: {clean(str(step.call.get('op')), 40)}"
-        )
-    return found
+    """The operation of a part; one that says so where another version of sevdeck planned it."""
+    return OPERATIONS.get(str(step.call.get("op")), _FOREIGN)

@@ -17,7 +17,7 @@ from console.actions.containment import ledger
 from console.actions.containment.applying import Applier, Seen
 from console.actions.containment.entry import Entry, Part, Sight
 from console.actions.containment.ground import ANYWHERE, look
-from console.actions.containment.operation import Tools
+from console.actions.containment.operation import AskProbe, RunProgram, Tools
 from console.actions.containment.planning import Proposal, plan
 from console.actions.containment.telling import Telling
 from console.actions.engine import DockerDriver, EngineDriver
@@ -29,6 +29,7 @@ from console.errors import RefusedError, SourceError
 from console.incident.events import Actor
 from console.incident.store import IncidentStore
 from console.watch.engine_api import NoSuchContainerError
+from console.watch.probes import run_probe
 
 __all__ = ["Proposal", "Result", "Room", "Standing", "apply", "propose", "status", "undo"]
 
@@ -43,6 +44,8 @@ class Room:
     driver: EngineDriver | None = None
     boundary: Callable[[str], None] = lambda where: None
     settle: float = 2.0
+    run: RunProgram | None = None  # programs of this host, and probes: None for the real ones
+    probe: AskProbe = run_probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +261,7 @@ def _applier(room: Room, entry: Entry, driver: EngineDriver, lock: ProjectLock |
     async def run(argv: Sequence[str], deadline: float, env: dict[str, str] | None) -> Ran:
         return await run_program(argv, deadline=deadline, env=env, keep_fds=keep)
 
-    tools = Tools(driver, telling.save, run)
+    tools = Tools(driver, telling.save, room.run or run, room.probe)
     try:
         yield Applier(room.data_dir, entry, tools, telling, room.actor.name, boundary=room.boundary, settle=room.settle)
     finally:

@@ -152,7 +152,10 @@ def _stop_writers(ground: Ground, target: str, config: Config) -> Draft:
     known = tuple(dict.fromkeys(c.service for c in ground.containers if c.service))
     writers = tuple(s for s in (named or known) if s not in kept and s in known)
     rank = {name: i for i, name in enumerate(ground.order)}
-    running = [c for s in writers for c in ground.of(s) if c.status in ("running", "restarting")]
+    running = [c for s in writers for c in ground.of(s) if c.status in ("running", "restarting", "paused")]
+    paused = next((c for c in running if c.status == "paused" and not ground.holding((c.service,), "pause")), None)
+    if paused is not None:
+        raise CannotError(f"{paused.name} is paused, by somebody else", f"docker unpause {paused.name}, then again")
     if not running:
         raise CannotError("no writer runs", "writers are: " + (", ".join(writers) or "none; set [containment] writers"))
     running.sort(key=lambda c: (-rank.get(c.service, 0), c.name))

@@ -21,6 +21,7 @@ from console.config import ProbeConfig
 from console.watch.engine_api import NoSuchContainerError
 from console.watch.probes import ProbeResult, run_probe
 
+AskProbe = Callable[[ProbeConfig], Awaitable[ProbeResult]]
 RunProgram = Callable[[Sequence[str], float, dict[str, str] | None], Awaitable[Ran]]
 
 
@@ -35,7 +36,7 @@ class Tools:
     driver: EngineDriver
     save: Callable[[bytes], str]
     run: RunProgram = field(default=_run)
-    probe: Callable[[ProbeConfig], Awaitable[ProbeResult]] = field(default=run_probe)
+    probe: AskProbe = field(default=run_probe)
 
 
 Act = Callable[[Tools, Step], Awaitable[str]]
