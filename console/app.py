@@ -27,8 +27,9 @@ from textual.worker import WorkerFailed
 
 from console import commands, hangup
 from console.config import Config
-from console.errors import InvalidFileError, SevdeckError, UsageError
+from console.errors import InvalidFileError, SevdeckError, SourceError, UsageError
 from console.incident.durability import Standing
+from console.watch.lane import Lane
 from console.watch.live import LiveSources
 from console.watch.readings import NAMES, Readings
 from console.watch.source import Reading, Supervisor
@@ -38,6 +39,7 @@ from screens.themes import OWN_THEMES, THEMES, terminal_theme, theme_name
 from widgets.containers_pane import ContainersPane
 
 if TYPE_CHECKING:
+    from console.actions.containment.reminder import Contained, Reminder
     from console.checks.check import Finding
     from console.guide.desk import Desk
     from console.incident.records import Incident
@@ -53,6 +55,7 @@ _GATHER = 0.03  # seconds in which the readings of one beat arrive
 _BEAT = 0.06  # seconds after the whole second in which readings are those of the beat
 _NEWS = 3  # notices at once; the timeline has them all
 _JUDGE_EVERY = 0.9  # seconds at least between two judgements
+_LEDGER = 1.5  # seconds for a look at the containment ledger
 _FIRST_FRAME = 1.0  # seconds after which the rest is loaded though a source has not answered yet
 
 
@@ -80,6 +83,9 @@ class Sevdeck(App[int]):
         self._made_seat: Seat | None = None
         self._replica: Replica | None = None
         self._attachments: Attachments | None = None
+        self._reminder: Reminder | None = None
+        self._contained: tuple[Contained, ...] = ()  # measures that may be in force
+        self._ledger = Lane("ledger")
         self._told: set[tuple[str, float]] = set()
         self._before: Incident | None = None  # as it was when others' acts were told last
         self._refresh_seconds = config.refresh
@@ -117,6 +123,7 @@ class Sevdeck(App[int]):
             if one is not None:
                 one.close()
         await self._supervisor.close()
+        self._ledger.close()
         self._live.hub.close()
 
     def _handle_exception(self, error: Exception) -> None:
@@ -151,6 +158,7 @@ class Sevdeck(App[int]):
 
     def _import_rest(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
+            import console.actions.containment.reminder
             import console.checks.judge
             import console.guide.desk
             import console.incident.timers  # noqa: F401
@@ -239,6 +247,10 @@ class Sevdeck(App[int]):
         self._judging = False
         self._judged_at = time.monotonic()
         self._findings = judge(self._readings, self._config, time.time())
+        if self._contained:
+            from console.actions.containment.explaining import explained
+
+            self._findings = explained(self._findings, self._contained)
         self._show()
 
     def _incident_changed(self) -> None:
@@ -261,6 +273,8 @@ class Sevdeck(App[int]):
         now = time.time()
         if (screen := self._front) is not None:
             screen.now = float(int(now))
+        if self._complete and int(now) % 2 == 0:
+            self.run_worker(self._look_at_ledger(now), group="ledger", exclusive=True)
         incident = self._made_seat.desk.incident if self._made_seat is not None else None
         if incident is not None and incident.open:
             from console.incident.timers import overdue
@@ -276,6 +290,22 @@ class Sevdeck(App[int]):
                     if now - timer.due_at < 5:
                         self.bell()
                         self.notify(f"due now: {timer.label}", severity="warning", timeout=10, markup=False)
+
+    async def _look_at_ledger(self, now: float) -> None:
+        """Show what is contained, and say what is overdue until somebody undoes it: nothing is undone by itself."""
+        from console.actions.containment.reminder import Reminder
+
+        reminder = self._reminder = self._reminder or Reminder(self._data_dir)
+        try:
+            found = await self._ledger.call(reminder.look, deadline=_LEDGER)
+        except (SourceError, OSError):  # a disk that hangs: what is known stays on the screen
+            return
+        if found != self._contained:
+            self._contained = found
+            self._show()
+        for text in reminder.due(found, now):
+            self.bell()
+            self.notify(text, severity="warning", timeout=15, markup=False)
 
     async def _call_out(self, desk: Desk) -> None:
         said = await desk.call_out(self._findings)
@@ -301,7 +331,11 @@ class Sevdeck(App[int]):
             screen.set_reactive(getattr(ConsoleScreen, name), value)
 
     def _known(self) -> dict[str, Any]:
-        known: dict[str, Any] = {"readings": self._readings, "findings": self._findings}
+        known: dict[str, Any] = {
+            "readings": self._readings,
+            "findings": self._findings,
+            "contained": self._contained,
+        }
         if self._made_seat is not None:
             desk = self._made_seat.desk
             known |= {"incident": desk.incident or desk.preview, "unsaved": desk.unsaved or desk.elsewhere or desk.full}
@@ -446,6 +480,11 @@ class Sevdeck(App[int]):
         from screens.recovery import Recovery
 
         self._open(Recovery(self._seat, service=subject))
+
+    def do_containment_open(self, subject: str = "") -> None:
+        from screens.containment import ContainmentScreen
+
+        self._open(ContainmentScreen(self._seat, subject))
 
     def do_incident_declare(self, subject: str = "") -> None:
         self._declare()

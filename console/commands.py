@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from console.errors import Problem
 
-SCREENS = ("dashboard", "container", "logs", "incident", "recovery", "help")
+SCREENS = ("dashboard", "container", "logs", "incident", "recovery", "containment", "help")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ _L = ("logs",)
 _I = ("incident",)
 _R = ("recovery",)
 _C = ("container",)
+_H = ("containment",)
 
 COMMANDS: tuple[Command, ...] = (
     # everywhere
@@ -50,9 +51,15 @@ COMMANDS: tuple[Command, ...] = (
         99,
     ),
     Command("app.theme", "T", "theme", "Next theme: dark, light, high-contrast, ansi.", _ANY),
-    Command("app.dashboard", "h", "dashboard", "The dashboard.", ("container", "logs", "incident", "recovery")),
+    Command(
+        "app.dashboard",
+        "h",
+        "dashboard",
+        "The dashboard.",
+        ("container", "logs", "incident", "recovery", "containment"),
+    ),
     Command("incident.declare", "D", "declare", "Declare an incident.", _ANY, 6),
-    Command("incident.open", "I", "incident", "The incident: checklist and timeline.", _D + _C + _L + _R, 7),
+    Command("incident.open", "I", "incident", "The incident: checklist and timeline.", _D + _C + _L + _R + _H, 7),
     Command(
         "record.elsewhere",
         "ctrl+w",
@@ -62,8 +69,16 @@ COMMANDS: tuple[Command, ...] = (
         0,
         "^W",
     ),
-    Command("recovery.open", "R", "recover", "What each recovery level would do now.", _D + _C + _L + _I, 5),
-    Command("logs.open", "L", "logs", "Logs, full screen.", ("dashboard", "container", "incident", "recovery"), 23),
+    Command("recovery.open", "R", "recover", "What each recovery level would do now.", _D + _C + _L + _I + _H, 5),
+    Command("containment.open", "C", "contain", "Temporary measures: what is in force, and how to undo it.", _ANY, 26),
+    Command(
+        "logs.open",
+        "L",
+        "logs",
+        "Logs, full screen.",
+        ("dashboard", "container", "incident", "recovery", "containment"),
+        23,
+    ),
     Command("finding.why", "i", "why", "Why the console says what it says: findings and their evidence.", _D, 11),
     Command("watch.pause", "space", "pause", "Stop refreshing; press again to go on.", _D + _C, 24),
     Command("watch.slower", "minus", "slower", "Refresh less often: 1, 2, 5 seconds.", _D + _C, 0, "-"),
@@ -125,6 +140,11 @@ COMMANDS: tuple[Command, ...] = (
     Command("recovery.refresh", "r", "refresh", "Look again and judge anew.", _R, 3),
     Command("recovery.attach", "a", "attach", "Follow a run that is under way or was the last.", _R, 4),
     Command("recovery.cancel", "x", "cancel", "Ask the running recovery to stop after its present step.", _R, 5),
+    # containment
+    Command("containment.choose", "enter", "choose", "Plan the selected measure, or undo it.", _H, 1, "Enter"),
+    Command("containment.undo", "u", "undo", "Take the selected measure back.", _H, 2),
+    Command("containment.lasts", "t", "time", "How long the next measure may last: 15, 30, 60, 120 minutes.", _H, 3),
+    Command("containment.refresh", "r", "refresh", "Look whether what is in force still is.", _H, 4),
     # logs (also in the dashboard's log pane while it has the focus)
     Command("log.follow", "f,end", "follow", "Go to the newest line and follow.", _L, 1),
     Command("log.pause", "p", "pause", "Hold the view still; lines go on being read.", _L, 2),

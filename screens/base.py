@@ -21,9 +21,11 @@ from console.incident.durability import Standing
 from console.watch.readings import Readings
 from widgets.bars import FindingBar, KeyBar
 from widgets.cells import CellsCompositor
+from widgets.containment_bar import ContainmentBar
 from widgets.incident_bar import IncidentBar
 
 if TYPE_CHECKING:
+    from console.actions.containment.reminder import Contained
     from console.checks.check import Finding
     from console.incident.records import Incident
 
@@ -47,6 +49,7 @@ class ConsoleScreen(Screen[None]):
     unsaved: var[str] = var("")
     standing: var[Standing] = var(Standing())  # how far the incident's record is safe
     now: var[float] = var(0.0)
+    contained: var[Sequence[Contained]] = var(())  # measures of the containment ledger that may be in force
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,6 +73,7 @@ class ConsoleScreen(Screen[None]):
         yield IncidentBar().data_bind(
             ConsoleScreen.incident, ConsoleScreen.unsaved, ConsoleScreen.standing, ConsoleScreen.now
         )
+        yield ContainmentBar().data_bind(ConsoleScreen.contained, ConsoleScreen.now)
         yield FindingBar().data_bind(ConsoleScreen.findings)
         yield from self.content()
         yield KeyBar(footer(self.NAME))

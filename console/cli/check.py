@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from console.cli.call import Call
@@ -38,7 +39,7 @@ def _check(call: Call) -> int:
 
     began = time.monotonic()
     readings = asyncio.run(look(call.config))
-    findings = judge(readings, call.config, time.time())
+    findings = _explained(call, judge(readings, call.config, time.time()))
     if call.args.group:
         findings = [finding for finding in findings if finding.group in call.args.group]
     took = round(time.monotonic() - began, 3)
@@ -46,6 +47,16 @@ def _check(call: Call) -> int:
     data = {"status": status, "took": took, "findings": findings}
     call.answer(data, lambda: "\n".join(lines(findings, readings, took)))
     return exit_code(findings)
+
+
+def _explained(call: Call, findings: list[Finding]) -> list[Finding]:
+    """With what is contained on purpose said so. A ledger that cannot be read changes nothing."""
+    from console.actions.containment.explaining import explained
+    from console.actions.containment.reminder import Reminder
+
+    with suppress(OSError):
+        return explained(findings, Reminder(call.data_dir).look())
+    return findings
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
