@@ -16,7 +16,19 @@ from console.config_sections import WITHOUT_EFFECT
 _DURATIONS = {"every", "timeout", "window", "observation", "rpo", "sev1", "sev2", "sev3", "sev4"}
 _SECRET_KEYS = {"password", "secret", "token"}
 _WITHOUT_EFFECT = {f"{table}.{key}" for table, keys in WITHOUT_EFFECT.items() for key in keys}
-_TABLES = ("service", "docker", "roles", "probes", "logs", "metrics", "thresholds", "database", "cache", "recovery")
+_TABLES = (
+    "service",
+    "docker",
+    "roles",
+    "probes",
+    "logs",
+    "metrics",
+    "thresholds",
+    "database",
+    "cache",
+    "recovery",
+    "containment",
+)
 
 
 @dataclass(frozen=True, slots=True)

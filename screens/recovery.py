@@ -87,7 +87,7 @@ def under_way(run: RunView | None, holder: Holder | None) -> Instead | None:
     """What every level says while a run is under way, whoever started it; None when none is."""
     if run is not None and run.outcome is None and run.state != "interrupted":
         who, level, title, since, run_id = run.actor, run.plan.level, run.plan.title, run.started_at, run.run_id
-    elif holder is not None and not holder.level:  # no recovery: a containment, over in seconds
+    elif holder is not None and holder.run_id and not holder.level:  # no recovery: a containment, over in seconds
         return Instead("a change is under way", f"{holder.who}: {holder.title}. Judged anew when it has ended.")
     elif holder is not None and holder.run_id:
         who, level, title, since, run_id = holder.who, holder.level, holder.title, holder.since, holder.run_id

@@ -29,4 +29,5 @@ async def main(data: str, config: str, name: str, target: str, at: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:5], int(sys.argv[5])))
+    data_dir, settings, measure, target, number = sys.argv[1:]
+    asyncio.run(main(data_dir, settings, measure, target, int(number)))
