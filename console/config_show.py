@@ -13,7 +13,7 @@ from console.config import Config, Limits, mask_dsn
 from console.config_file import show_duration
 from console.config_sections import WITHOUT_EFFECT
 
-_DURATIONS = {"every", "timeout", "window", "observation", "rpo", "sev1", "sev2", "sev3", "sev4"}
+_DURATIONS = {"duration", "every", "timeout", "window", "observation", "rpo", "sev1", "sev2", "sev3", "sev4"}
 _SECRET_KEYS = {"password", "secret", "token"}
 _WITHOUT_EFFECT = {f"{table}.{key}" for table, keys in WITHOUT_EFFECT.items() for key in keys}
 _TABLES = (

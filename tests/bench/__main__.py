@@ -69,6 +69,12 @@ def _replica(quick: bool) -> list[Row]:
     return replica_bench.rows(quick)
 
 
+def _containment(quick: bool) -> list[Row]:
+    from tests.bench import containment_bench
+
+    return containment_bench.rows(quick)
+
+
 SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "startup": _startup,
     "wire": _wire,
@@ -79,6 +85,7 @@ SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "journal": _journal,
     "parsing": _parsing,
     "replica": _replica,
+    "containment": _containment,
 }
 
 

@@ -435,8 +435,8 @@ async def test_a_kill_at_any_boundary_of_applying_leaves_an_entry_that_undo_take
         undone = await shop.undo(entry.id)
         assert undone.entry.state == "undone", (at, undone.entry.history)
         same(before, shop)
-    assert doubts > 3
-    assert at > 10
+    assert doubts >= 3
+    assert at > 7
 
 
 @pytest.mark.parametrize("name", ["isolate", "pause", "no-restart"])
@@ -452,7 +452,7 @@ async def test_a_kill_at_any_boundary_of_undoing_is_undone_again(tmp_path: Path,
         if ledger.load(shop.room.data_dir, done.entry.id).state != "undone":
             assert (await shop.undo(done.entry.id)).entry.state == "undone"
         same(before, shop)
-    assert at > 6
+    assert at > 5
 
 
 def same(before: str, shop: Shop) -> None:
@@ -471,7 +471,7 @@ def same(before: str, shop: Shop) -> None:
 async def test_a_disk_that_is_full_in_the_middle_takes_back_what_was_done(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, left = ledger.save, [4]
+    real, left = ledger.save, [3]
 
     def full(data_dir: Path, entry: Any) -> None:
         left[0] -= 1

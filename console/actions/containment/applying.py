@@ -26,7 +26,7 @@ from console.redact import redact
 from console.text import clean
 
 _TEXT = 400  # characters of a part's detail
-_SETTLE = 2.0  # seconds after an intent in doubt until "not in force" may be believed: the call may still be at work
+_SETTLE = 2.0  # seconds, and a stop's own patience, until "not in force" is believed of a call that may be at work
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Applier:
             return self.entry
 
     async def _apply(self) -> Entry:
-        self._say("applying", "confirmed")
+        self._tell("applying")
         for number, part in enumerate(self.entry.parts):
             if not await self._engage(number, part):
                 break
@@ -105,7 +105,7 @@ class Applier:
                 self._boundary(f"acted {part.step.id}")
                 sight = await operation.look(self._tools, part.step)
         except StepSkipped as why:
-            self._part(number, "skipped", str(why))
+            self._part(number, "skipped", str(why), write=False)
             return True
         except (StepFailedError, EngineRefusedError) as error:
             self._part(number, "failed", error.message, began)
@@ -118,7 +118,7 @@ class Applier:
                 return False
             said = f"no answer came ({said}), but a look shows that it was done"
         if sight in (Sight.IN_FORCE, Sight.UNTOLD):
-            self._part(number, "in_force", said, began)
+            self._part(number, "in_force", said, began, write=False)
             return True
         self._part(number, "failed", f"{said}, but a look shows it is {sight.value if sight else 'unknown'}", began)
         return False
@@ -155,7 +155,7 @@ class Applier:
         sight = await self._settled(operation, part)
         if sight in (Sight.ABSENT, Sight.GONE):
             words = {Sight.GONE: "what it was done to is gone, and the measure with it"}
-            self._part(number, "released", words.get(sight, "it was not in force any more"))
+            self._part(number, "released", words.get(sight, "it was not in force any more"), write=False)
             return True, False
         self._part(number, "releasing", part.detail)
         try:
@@ -176,7 +176,7 @@ class Applier:
                 self._part(number, "unknown", f"{said}; whether it was undone is unknown", began)
                 return False, True
         if sight in (Sight.ABSENT, Sight.GONE, Sight.UNTOLD):
-            self._part(number, "released", said, began)
+            self._part(number, "released", said, began, write=False)
             return True, True
         self._part(number, "failed", f"{said}, but a look shows it is {sight.value if sight else 'unknown'}", began)
         return False, True
@@ -200,7 +200,9 @@ class Applier:
         """Where a part stands; "not in force" of one in doubt counts only when its call can no longer be at work."""
         sight = await self._sight(operation, part.step)
         if part.state in ("engaging", "unknown"):
-            while sight is Sight.ABSENT and time.time() - part.at < self._settle:
+            # From now on, not from the intent: an engine that was frozen does what it was asked when it thaws.
+            until = time.monotonic() + self._settle * (1 + float(part.step.call.get("t", 0)) / _SETTLE)
+            while sight is Sight.ABSENT and time.monotonic() < until:
                 await asyncio.sleep(0.1)
                 sight = await self._sight(operation, part.step)
         return sight
@@ -248,23 +250,34 @@ class Applier:
 
     # -- writing
 
-    def _part(self, number: int, state: str, detail: str, began: float | None = None) -> None:
+    def _part(self, number: int, state: str, detail: str, began: float | None = None, *, write: bool = True) -> None:
+        """`write` False for a good outcome: the next intent or the end follows at once and carries it to disk. Until
+        then the intent stands there, and a kill in between leaves a doubt that a look settles."""
         took = None if began is None else round(time.monotonic() - began, 3)
         part = replace(self.entry.parts[number], state=state, at=time.time(), took=took)
         self.entry = self.entry.with_part(number, replace(part, detail=redact(clean(detail, _TEXT))))
-        self._write(f"{state} {part.step.id}")
+        if write:
+            self._write(f"{state} {part.step.id}")
+        else:
+            self._boundary(f"{state} {part.step.id}")
 
     def _say(self, state: str, text: str) -> None:
         self.entry = self.entry.saying(state, time.time(), self._who, redact(clean(text, _TEXT)))
         self._write(state)
+        self._tell(state)
+
+    def _tell(self, state: str) -> None:
+        """The incident's record hears of it; how far it has heard is written with what comes next."""
+        if not self.entry.incident:
+            return
         trouble = self._telling.tell(self.entry)
         if trouble:
             self._note(trouble)
         else:
             self.entry = replace(self.entry, told=len(self.entry.history))
         self._boundary(f"told {state}")
-        if self.entry.over or state in ("active", "unknown"):  # nothing else will be written that would carry `told`
-            self._write("ending")
+        if state not in ("applying", "undoing"):
+            self._write("told")
 
     def _write(self, where: str) -> None:
         """Durable before what follows. Coming into force needs it; going out of force is a duty without it."""

@@ -89,6 +89,7 @@ async def apply(room: Room, proposal: Proposal, confirm: str, incident: str = ""
         await _unchanged(proposal, driver)
         entry = ledger.claim(room.data_dir, _entry(room, proposal, incident, now))
         _name(lock, entry)
+        room.boundary("claimed")
         with _applier(room, entry, driver, lock) as applier:
             return Result(await applier.apply(), tuple(n for n in applier.notes if n))
 
@@ -204,7 +205,7 @@ def _entry(room: Room, proposal: Proposal, incident: str, now: float) -> Entry:
         incident,
         proposal.effect,
         level=proposal.level,
-    )
+    ).saying("applying", now, room.actor.name, "confirmed")
 
 
 def _extend(room: Room, entry: Entry, until: float) -> Result:
