@@ -135,8 +135,11 @@ class ContainmentScreen(ConsoleScreen):
         ]
         choices.styles.height = min(len(rows) + 1, max(6, (self.size.height - 4) * 2 // 3))
         choices.rows = rows
-        if any(row.key == self._select for row in rows):
+        known = [row.key for row in rows if row.key]
+        if self._select in known:
             choices.selected, self._select = self._select, ""
+        elif choices.selected not in known:
+            choices.selected = known[0]
         if not rows_only:
             self._show_detail()
 
