@@ -105,6 +105,8 @@ class ContainmentScreen(ConsoleScreen):
             self.standings, self._damaged = await self._aside(lambda: control.status(self._room))
         except SevdeckError as error:
             self.notify(str(error), severity="error", markup=False)
+        if not self.looked and self.standings:  # who opens this wants to see what is in force, the most urgent first
+            self._select = f"entry:{self.standings[0].entry.id}"
         self.looked = True
         self._fill()
 

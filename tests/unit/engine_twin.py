@@ -81,6 +81,7 @@ class EngineTwin:
     def __init__(self) -> None:
         self.answers: dict[str, tuple[int, Any]] = {"/version": (200, VERSION), "/_ping": (200, "OK")}
         self.asked: list[str] = []
+        self.sent: list[tuple[str, bytes]] = []  # path and body of every request that has one
         self.hanging: set[str] = set()  # paths that never answer
         self.streaming = threading.Event()  # someone reads events
         self._directory = Path(tempfile.mkdtemp(prefix="twin"))  # short: socket paths have 107 characters
@@ -169,6 +170,8 @@ class EngineTwin:
                 path = path[path.index("/", 1) :]
             self._going.wait()
             self.asked.append(path)
+            if body := _body(connection, head):
+                self.sent.append((path, body))
             if path in self.hanging:
                 self._over.wait()
             elif path == "/events":
@@ -186,3 +189,16 @@ class EngineTwin:
         self.streaming.set()
         while (part := mine.get()) is not None:
             connection.sendall(part)
+
+
+def _body(connection: socket.socket, head: bytes) -> bytes:
+    """What follows the head of a request, as long as it says, or in chunks."""
+    headers, _, body = head.partition(b"\r\n\r\n")
+    said = dict(line.lower().split(b":", 1) for line in headers.split(b"\r\n")[1:] if b":" in line)
+    if b"chunked" in said.get(b"transfer-encoding", b""):
+        while not body.endswith(b"0\r\n\r\n"):
+            body += connection.recv(65536)
+        return body
+    while len(body) < int(said.get(b"content-length", b"0")):
+        body += connection.recv(65536)
+    return body
