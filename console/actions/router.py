@@ -350,6 +350,8 @@ def advice(facts: Facts, targets: tuple[str, ...]) -> tuple[str, ...]:
     """Things the responder should know that no level mends."""
     said = [
         f"{h.title} is in force ({h.entry}): probes through {h.service} may fail because of it, and so may validation"
+        if h.service
+        else f"containment ledger: {h.title}; what it held is not known"
         for h in facts.holds
         if h.service not in targets
     ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from console.cli.call import Call
@@ -81,8 +83,19 @@ def _apply(call: Call) -> int:
     if proposal.refused is not None:
         raise RefusedError(f"refused: {proposal.refused}", remedy=proposal.help[:1].upper() + proposal.help[1:])
     call.confirm(proposal.confirm, _plan_text(proposal), call.args.confirm)
-    result = asyncio.run(control.apply(room, proposal, proposal.confirm, incident))
+    with _interruptible(call):
+        result = asyncio.run(control.apply(room, proposal, proposal.confirm, incident))
     return _answer(call, result)
+
+
+@contextmanager
+def _interruptible(call: Call) -> Iterator[None]:
+    """Ctrl-C in the middle leaves a doubt, and the person must know."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        call.note("interrupted: it may be half done. Look: sevdeck contain status")
+        raise
 
 
 def _seconds(text: str) -> float | None:
@@ -120,7 +133,9 @@ def _undo(call: Call) -> int:
 
     from console.actions.containment import control
 
-    return _answer(call, asyncio.run(control.undo(_room(call), " ".join(call.args.id))))
+    with _interruptible(call):
+        result = asyncio.run(control.undo(_room(call), " ".join(call.args.id)))
+    return _answer(call, result)
 
 
 def _answer(call: Call, result: Result) -> int:

@@ -35,11 +35,13 @@ ANYWHERE = "host"  # the project of a measure that needs no engine, where none i
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """`trouble`: why the engine cannot be used, "" when it can. `learned`: answers to the measure's own questions."""
+    """`trouble` and `remedy`: why the project cannot be worked on and what to do, "" when it can. `learned`: answers
+    to the measure's own questions."""
 
     taken_at: float
     project: str
     trouble: str = ""
+    remedy: str = ""
     containers: tuple[ServiceContainer, ...] = ()
     raw: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # container id -> inspect data
     order: tuple[str, ...] = ()
@@ -75,17 +77,22 @@ async def _look(name: str, target: str, config: Config, data_dir: Path, engine: 
     now = time.time()
     state, project, _, details = await find_containers(config, engine)
     known = ledger.read(data_dir)
-    trouble = "" if state.up else f"the Docker engine cannot be used: {state.detail}"
-    if state.up and not project:
-        trouble = "this engine has no Compose project, or several and none is chosen in [docker] project"
-    elif state.up and not details:
-        trouble = f"project {project} has no containers"
+    trouble = remedy = ""
+    if not state.up:
+        trouble = f"the Docker engine cannot be used: {state.detail}"
+        remedy = state.remedy or "look at it: journalctl -u docker"
+    elif not project:
+        trouble = "this engine has no Compose project, or several and none is chosen"
+        remedy = "name it as [docker] project in sevdeck.toml"
+    elif not details:
+        trouble, remedy = f"project {project} has no containers", "there is nothing to contain"
     project = project or ANYWHERE
     containers = tuple(inspecting.container(d, now) for d in details)
     base = Ground(
         now,
         project,
         trouble,
+        remedy,
         containers,
         {str(d.get("Id")): d for d in details},
         compose.start_order({c.service: c.depends_on for c in containers if c.service}),

@@ -7,9 +7,10 @@ import json
 from dataclasses import asdict, dataclass, replace
 
 from console.actions.action import PLAN_TTL, BlastRadius, Snapshot, Step
+from console.actions.containment.draft import CannotError
 from console.actions.containment.entry import Entry
 from console.actions.containment.ground import Ground
-from console.actions.containment.measures import MEASURES, CannotError
+from console.actions.containment.measures import MEASURES
 from console.actions.lock import describe
 from console.config import Config
 from console.errors import UsageError
@@ -125,7 +126,7 @@ def _blocked(name: str, ground: Ground) -> CannotError | None:
             f"changes are on hold: {ground.hold}", "remove the file `hold` in the data directory to go on"
         )
     if ground.trouble and name not in _ENGINELESS:
-        return CannotError(ground.trouble, "look at the engine: journalctl -u docker")
+        return CannotError(ground.trouble, ground.remedy)
     return None
 
 
