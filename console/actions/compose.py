@@ -29,6 +29,11 @@ def words(project: ComposeProject, *command: str) -> list[str]:
     return [*found, *command]
 
 
+def argv(project: ComposeProject, *command: str, host: str = "") -> list[str]:
+    """The whole command line, as a person would type it."""
+    return ["docker", *(["--host", host] if host else []), *words(project, *command)]
+
+
 def present(project: ComposeProject) -> bool:
     """True when every file is on this host."""
     return bool(project.files) and all(Path(f).is_file() for f in (*project.files, *project.env_files))

@@ -20,7 +20,7 @@ from console.actions.containment.measures import OPERATIONS
 from console.actions.containment.operation import Operation, Tools
 from console.actions.containment.telling import Telling
 from console.actions.engine import EngineRefusedError, InDoubtError
-from console.actions.operations import StepFailedError, StepSkipped
+from console.actions.operation import StepFailedError, StepSkipped
 from console.errors import SourceError
 from console.redact import redact
 from console.text import clean

@@ -16,7 +16,7 @@ from console.actions.containment import nginx
 from console.actions.containment.entry import Sight
 from console.actions.containment.operation import Operation, Tools, container, must
 from console.actions.facts import ServiceContainer
-from console.actions.operations import StepFailedError
+from console.actions.operation import StepFailedError
 from console.config import ProbeConfig
 from console.errors import SourceError
 

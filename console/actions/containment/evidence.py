@@ -11,7 +11,7 @@ from console.actions.action import Step
 from console.actions.containment.entry import Sight
 from console.actions.containment.operation import Operation, Tools
 from console.actions.facts import ServiceContainer
-from console.actions.operations import StepFailedError
+from console.actions.operation import StepFailedError
 from console.errors import SevdeckError
 from console.redact import redact_data
 

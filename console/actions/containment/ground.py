@@ -46,7 +46,7 @@ class Ground:
     raw: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # container id -> inspect data
     order: tuple[str, ...] = ()
     roles: Roles = field(default_factory=Roles)
-    compose: compose.ComposeProject | None = None
+    compose: ComposeProject | None = None
     entries: tuple[Entry, ...] = ()
     damaged: tuple[str, ...] = ()
     hold: str = ""
@@ -150,7 +150,7 @@ def _page(path: Path) -> str:
 async def _drift(ground: Ground, config: Config) -> dict[str, Any]:
     """Services whose containers are not what the Compose files say: `up` would change more than was asked for."""
     project = ground.compose
-    if project is None or not project.present:
+    if project is None or not compose.present(project):
         return {"problem": "the Compose files of the project are not on this host"}
     argv = compose.argv(project, "config", "--hash", "*", host=config.docker.host)
     ran = await run_program(argv, deadline=_HASHES)

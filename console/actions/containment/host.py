@@ -14,7 +14,7 @@ from console.actions.action import Risk, Step
 from console.actions.containment.entry import Sight
 from console.actions.containment.operation import Operation, Tools
 from console.actions.engine import InDoubtError
-from console.actions.operations import StepFailedError, StepSkipped
+from console.actions.operation import StepFailedError, StepSkipped
 from console.actions.programs import Ran
 from console.config import ProbeConfig
 from console.errors import SourceError

@@ -14,7 +14,7 @@ from console.actions.action import Risk, Step
 from console.actions.containment.entry import Sight
 from console.actions.containment.operation import Operation, Tools, inspected, must
 from console.actions.facts import ServiceContainer
-from console.actions.operations import StepFailedError, StepSkipped
+from console.actions.operation import StepFailedError, StepSkipped
 
 _TIMEOUT = 15.0  # seconds; a well engine takes 0.03 to 0.06
 _ASK = 3.0  # seconds for a neighbour to resolve a name

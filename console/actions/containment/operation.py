@@ -13,9 +13,10 @@ from typing import Any
 from console.actions import inspecting
 from console.actions.action import Step
 from console.actions.containment.entry import Sight
+from console.actions.docker_cli import run_docker
 from console.actions.engine import EngineDriver
 from console.actions.facts import ServiceContainer
-from console.actions.operations import StepFailedError
+from console.actions.operation import StepFailedError
 from console.actions.programs import Ran, run_program
 from console.config import ProbeConfig
 from console.watch.engine_api import NoSuchContainerError
@@ -26,6 +27,8 @@ RunProgram = Callable[[Sequence[str], float, dict[str, str] | None], Awaitable[R
 
 
 async def _run(argv: Sequence[str], deadline: float, env: dict[str, str] | None) -> Ran:
+    if argv[:1] == ["docker"]:
+        return await run_docker(argv[1:], deadline=deadline, env=env)
     return await run_program(argv, deadline=deadline, env=env)
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from console.actions import compose
 from console.actions.action import Risk, Step
+from console.actions.blueprint import ComposeProject
 from console.actions.containment.entry import Sight
 from console.actions.containment.operation import Operation, Tools, container
 from console.actions.engine import EngineDriver, InDoubtError
 from console.actions.facts import ServiceContainer
-from console.actions.operations import StepFailedError
+from console.actions.operation import StepFailedError
 from console.errors import SourceError
 from console.text import clean
 
@@ -26,9 +27,7 @@ def environment(inspect: Mapping[str, Any]) -> dict[str, str]:
     return dict(str(one).split("=", 1) for one in pairs if "=" in str(one))
 
 
-def up_step(
-    project: compose.ComposeProject, service: str, name: str, value: str, before: str | None, host: str
-) -> Step:
+def up_step(project: ComposeProject, service: str, name: str, value: str, before: str | None, host: str) -> Step:
     """Make the service anew with one variable changed; back to what the Compose files say on release."""
     argv = compose.argv(project, "up", "--detach", "--wait", service, host=host)
     return Step(

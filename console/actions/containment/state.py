@@ -8,7 +8,7 @@ from console.actions.action import Risk, Step
 from console.actions.containment.entry import Sight
 from console.actions.containment.operation import Operation, Tools, container, inspected, must
 from console.actions.facts import ServiceContainer
-from console.actions.operations import StepFailedError, StepSkipped
+from console.actions.operation import StepFailedError, StepSkipped
 
 _SLACK = 15.0  # seconds that a call to the engine may take beyond what it does
 _DOWN = ("exited", "created", "dead")
