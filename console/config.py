@@ -27,6 +27,7 @@ __all__ = [
     "Limits",
     "LogConfig",
     "MetricConfig",
+    "MonitorConfig",
     "ProbeConfig",
     "RecoveryConfig",
     "RolesConfig",
@@ -167,6 +168,11 @@ class ContainmentConfig:
     maintenance_off: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class MonitorConfig:
+    metrics_file: str = ""  # for node_exporter's textfile collector
+
+
 DEFAULT_THRESHOLDS: dict[str, Limits] = {
     "cpu": Limits(80.0, 95.0),  # percent
     "memory": Limits(85.0, 95.0),  # percent
@@ -197,6 +203,7 @@ class Config:
     recovery: RecoveryConfig = RecoveryConfig()
     backup: BackupConfig = BackupConfig()
     containment: ContainmentConfig = ContainmentConfig()
+    monitor: MonitorConfig = MonitorConfig()
     keys: dict[str, str] = field(default_factory=dict)  # command id -> key, [keys]
     theme: str = ""  # [console] theme: dark, light, high-contrast, ansi
     refresh: float = 1.0  # [console] refresh: 1, 2 or 5 seconds

@@ -16,6 +16,7 @@ from console.config import (
     Limits,
     LogConfig,
     MetricConfig,
+    MonitorConfig,
     ProbeConfig,
     RecoveryConfig,
     RolesConfig,
@@ -44,8 +45,7 @@ WITHOUT_EFFECT = {
     "service": ("environment",),
     "logs": ("format",),
     "cache": ("dsn",),
-    "recovery": ("unattended_max_level",),
-    "backup": ("keep_days", "hook"),
+    "backup": ("hook",),
 }
 _SEVERITIES = ("sev1", "sev2", "sev3", "sev4")
 
@@ -68,6 +68,7 @@ def build(root: Table) -> Config:
         recovery=_recovery(root.table("recovery")),
         backup=_backup(root.table("backup")),
         containment=_containment(root.table("containment")),
+        monitor=_monitor(root.table("monitor")),
         keys=_keys(root.table("keys")),
         theme=theme,
         refresh=refresh,
@@ -200,7 +201,6 @@ def _recovery(table: Table) -> RecoveryConfig:
     budgets = table.table("budgets")
     told = {f"level{n}": budgets.text(f"level{n}", check=_budget_fault) for n in range(1, 5)}
     budgets.done()
-    table.without_effect(*WITHOUT_EFFECT["recovery"])
     table.done()
     return RecoveryConfig(int(level), observation, {key: value for key, value in told.items() if value})
 
@@ -219,6 +219,12 @@ def _containment(table: Table) -> ContainmentConfig:
         table.fault("", "maintenance_on and maintenance_off belong together: without a way back nothing is done")
     if section.safe_mode_env and section.safe_mode_file:
         table.fault("safe_mode_file", "expected one of safe_mode_env and safe_mode_file")
+    table.done()
+    return section
+
+
+def _monitor(table: Table) -> MonitorConfig:
+    section = MonitorConfig(table.text("metrics_file", check=_metrics_file_fault))
     table.done()
     return section
 
@@ -391,6 +397,10 @@ def _command_fault(text: str) -> str:
     except ValueError as error:
         return f"not a command line: {str(error).lower()}"
     return ""
+
+
+def _metrics_file_fault(text: str) -> str:
+    return "" if not text or re.fullmatch(r"/.+\.prom", text) else 'expected an absolute path that ends in ".prom"'
 
 
 def _budget_fault(text: str) -> str:

@@ -29,6 +29,8 @@ _TABLES = (
     "recovery",
     "containment",
 )
+_TABLES = ("service", "docker", "roles", "probes", "logs", "metrics", "thresholds", "database", "cache", "recovery",
+           "monitor")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

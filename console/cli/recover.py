@@ -26,7 +26,7 @@ _REFUSED = 3
 
 def register(commands: Any) -> None:
     recover = commands.add_parser("recover", help="plan, run and follow a recovery level")
-    actions = recover.add_subparsers(metavar="plan|run|status|attach|resume|cancel", required=True)
+    actions = recover.add_subparsers(metavar="plan|run|auto|status|attach|resume|cancel|arm|disarm", required=True)
     plan = actions.add_parser("plan", help="what a level would do now; changes nothing")
     run = actions.add_parser("run", help="run a level, after a confirmation")
     for parser in (plan, run):
@@ -56,6 +56,9 @@ def register(commands: Any) -> None:
         parser = actions.add_parser(name, help=about)
         parser.add_argument("run_id", nargs="?", default="", metavar="RUN", help="default: the newest")
         parser.set_defaults(run=function)
+    from console.cli.recover_auto import register as register_auto
+
+    register_auto(actions)
     commands.add_parser("validate", help="is everything well that users go through?").set_defaults(run=_validate)
 
 
@@ -306,8 +309,11 @@ def _times(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _status(call: Call) -> int:
-    view = _look(call.data_dir, call.args.run_id)
-    call.answer(_view_data(view), lambda: "\n".join([*_progress(view), _standing(view)]))
+    from console.cli.recover_auto import automation, automation_lines
+
+    view, auto = _look(call.data_dir, call.args.run_id), automation(call)
+    lines = automation_lines(auto)
+    call.answer({**_view_data(view), **auto}, lambda: "\n".join([*_progress(view), _standing(view), *lines]))
     return 0
 
 
