@@ -6,7 +6,6 @@ Blocking; for a thread of its own. A disk that is full or away is said once and 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +30,7 @@ _TOLD = ("opened", "closed", "flapping", "frozen", "thawed", "suspended", "resum
 
 
 class Record:
-    """`trouble` says why the last write failed, "" when it did not."""
+    """`trouble` says what cannot be written now and why, "" when all can."""
 
     def __init__(self, data_dir: Path, project: Callable[[], str], wall: Callable[[], float] = time.time) -> None:
         self._data_dir, self._project, self._wall = data_dir, project, wall
@@ -39,7 +38,26 @@ class Record:
         self._store = IncidentStore(data_dir, self._actor)
         self._journal: Journal | None = None
         self._of = ""
-        self.trouble = ""
+        self._troubles: dict[str, str] = {}
+        self._harmless: dict[str, str] = {}
+
+    @property
+    def trouble(self) -> str:
+        return next(iter(self._troubles.values()), "")
+
+    @property
+    def words(self) -> str:
+        """Everything that cannot be written now, also what does no harm."""
+        return "; ".join(dict.fromkeys((*self._troubles.values(), *self._harmless.values())))
+
+    def note(self, what: str, trouble: str, *, harmless: bool = False) -> None:
+        """How the last try to write `what` went; "" is well."""
+        kept = self._harmless if harmless else self._troubles
+        if trouble:
+            kept[what] = trouble
+        else:
+            self._troubles.pop(what, None)
+            self._harmless.pop(what, None)
 
     @property
     def actor(self) -> Actor:
@@ -49,8 +67,9 @@ class Record:
         """The open incident that matters most, "" for none. Its record is opened when it is first written to."""
         try:
             current = self._store.current() or ""
+            self.note("incidents", "")
         except (SevdeckError, OSError) as error:
-            self.trouble = str(error)
+            self.note("incidents", str(error))
             return self._of
         if current != self._of:
             self.close()
@@ -66,9 +85,9 @@ class Record:
                 place.replace(place.with_suffix(".log.1"))
             with open_log(place) as file:
                 file.write(json.dumps(redact_data(dict(line)), ensure_ascii=False).encode("utf-8", "replace") + b"\n")
-            self.trouble = ""
+            self.note("log", "")
         except OSError as error:
-            self.trouble = f"{place} cannot be written: {error.strerror}"
+            self.note("log", f"{place} cannot be written: {error.strerror}")
 
     def happened(self, kind: str, text: str, bad: bool | None, page: bool) -> None:
         """Write it into the open incident, where it belongs there. `bad` None: neither good nor bad news."""
@@ -77,7 +96,9 @@ class Record:
         now, subject = self._wall(), self._project() or "monitor"
         words = f"monitor: {_WORDS.get(kind, kind)}: {redact(text)}" + ("; a person is needed" if page else "")
         id = fact_id(f"monitor.{kind}", subject, int(now // _MINUTE), text)
-        self._append([Fact(f"monitor.{kind}", now, subject, words, id, bad)])
+        about, state = _STANDING.get(kind, ("", ""))
+        key = f"monitor:{about}:{subject}" if about else ""
+        self._append([Fact(f"monitor.{kind}", now, subject, words, id, bad, key, state)])
 
     def facts(self, found: Sequence[Fact]) -> None:
         """Write what the machine saw into the open incident; what is there already, whoever wrote it, is not."""
@@ -91,6 +112,7 @@ class Record:
             if journal is not None:
                 sha256 = journal.put_blob(content)
                 journal.append("attach", {"name": name, "sha256": sha256, "size": len(content)})
+                self.note("evidence", "")
                 return f"{self._of}, sha256 {sha256[:16]}"
             place = directory(self._data_dir) / "evidence"
             ensure_directory(place)
@@ -98,15 +120,17 @@ class Record:
             write_atomically(file, content)
             for old in sorted(p for p in place.iterdir() if p.suffix == ".json")[:-EVIDENCE_KEPT]:
                 old.unlink(missing_ok=True)
+            self.note("evidence", "")
             return str(file)
         except (RecordError, OSError) as error:
-            self.trouble = str(error)
+            self.note("evidence", str(error))
             return ""
 
     def close(self) -> None:
         if self._journal is not None:
             self._journal.close()
         self._journal, self._of = None, ""
+        self.note("incident", "")
 
     def _append(self, found: Sequence[Fact]) -> None:
         journal = self._open()
@@ -116,8 +140,9 @@ class Record:
             now = self._wall()
             for fact in unsaid(found, fold(journal.events())):
                 journal.append("fact", fact.event(now), id=fact.id, at=fact.at)
+            self.note("incident", "")
         except (RecordError, OSError) as error:
-            self.trouble = str(error)
+            self.note("incident", str(error))
 
     def _open(self) -> Journal | None:
         """The record of the open incident; None when none is open, or it cannot be had."""
@@ -125,10 +150,18 @@ class Record:
             try:
                 self._journal = self._store.open(self._of)
             except (SevdeckError, OSError) as error:
-                self.trouble = str(error)
+                self.note("incident", str(error))
         return self._journal
 
 
+# What is either one way or the other, so that a second monitor, or the same one after a restart, says nothing twice.
+_STANDING = {
+    "opened": ("episode", "open"),
+    "closed": ("episode", "well"),
+    "flapping": ("flapping", "flapping"),
+    "frozen": ("automation", "frozen"),
+    "thawed": ("automation", "well"),
+}
 _WORDS = {
     "opened": "users are not served",
     "closed": "users are served again",
@@ -145,7 +178,3 @@ _WORDS = {
 def line(kind: str, text: str, now: float, project: str, **more: Any) -> dict[str, Any]:
     """One line of output: `time`, `kind`, `project`, `text`, and what belongs to it. Secrets are masked."""
     return dict(redact_data({"time": stamp(now), "kind": kind, "project": project, "text": text, **more}))
-
-
-def host() -> str:
-    return os.uname().nodename

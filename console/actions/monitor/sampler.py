@@ -117,4 +117,5 @@ def starting(containers: Sequence[ServiceContainer]) -> tuple[str, ...]:
 
 def aged(containers: Sequence[ServiceContainer], seconds: float) -> tuple[ServiceContainer, ...]:
     """The containers as seen `seconds` ago, with their uptime of now."""
+    seconds = max(0.0, seconds)
     return tuple(c if c.uptime is None else replace(c, uptime=c.uptime + seconds) for c in containers)

@@ -100,18 +100,15 @@ class Sentinel:
     def begin(self) -> None:
         self.climbing = True
 
-    def end(self, now: float, freeze: str = "") -> list[Happening]:
-        """A climb is over. `freeze`: why nothing more is to be tried, "" when it may be."""
+    def end(self, now: float, freeze: str = "", *, page: bool = True) -> list[Happening]:
+        """A climb is over. `freeze`: why nothing more is to be tried, "" when it may be; `page`: call a person."""
         self.climbing = False
         self._free_since = now
         self.episode.forget_row()
-        return self.freeze(freeze) if freeze else []
-
-    def freeze(self, reason: str) -> list[Happening]:
-        if self.frozen == reason:
+        if not freeze:
             return []
-        self.frozen = reason
-        return [Happening("frozen", reason, page=True)]
+        self.frozen = freeze
+        return [Happening("frozen", freeze, page=page)]
 
     def _suspend(self, now: float, situation: Situation) -> list[Happening]:
         reason = "" if self.climbing and situation.run else situation.reason

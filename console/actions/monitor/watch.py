@@ -14,9 +14,9 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from console.actions import attempts, ceiling, gather, lock
+from console.actions import ceiling, gather, lock
 from console.actions import climb as climbing
 from console.actions.attempts import Attempts
 from console.actions.climb import Climbed, Ways
@@ -28,24 +28,20 @@ from console.actions.monitor.engine import PING_EVERY, EventHearing, Hearing, Pu
 from console.actions.monitor.episode import Sample
 from console.actions.monitor.evidence import evidence
 from console.actions.monitor.heartbeat import Beat, stamp
-from console.actions.monitor.notify import Notifier
-from console.actions.monitor.record import Record, host, line
+from console.actions.monitor.recovering import Recoverer
 from console.actions.monitor.sampler import Sampler, aged, starting
 from console.actions.monitor.sentinel import Happening, Sentinel, Situation
+from console.actions.monitor.telling import Emit, Teller
 from console.actions.validation import RunProbe
 from console.checks.facts import FactStream
 from console.config import Config
-from console.errors import SevdeckError, SourceError
+from console.errors import SevdeckError
 from console.watch.containers import ContainersReading, EngineEvent
-from console.watch.lane import Lane
 from console.watch.probes.result import ProbesReading
 from console.watch.readings import Readings
 from console.watch.source import Reading
 
 _log = logging.getLogger(__name__)
-T = TypeVar("T")
-
-Emit = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,12 @@ class Rhythm:
     inspect: float = 30.0
     least: float = 3.0  # between two looks at the containers, whatever the engine tells
     ping: float = PING_EVERY
-    disk: float = 5.0  # patience with our own disk
+
+
+async def _pause(wake: asyncio.Event, seconds: float) -> None:
+    """Until somebody wakes us, or for so long."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(wake.wait(), seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Parts:
     rhythm: Rhythm = field(default_factory=Rhythm)
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
+    pause: Callable[[asyncio.Event, float], Awaitable[None]] = _pause
 
 
 class Monitor:
@@ -80,31 +82,38 @@ class Monitor:
     def __init__(
         self, config: Config, data_dir: Path, emit: Emit, *, max_level: int | None = None, parts: Parts | None = None
     ) -> None:
-        self._config, self._data_dir, self._emit, self._most = config, data_dir, emit, max_level
+        self._config, self._data_dir, self._most = config, data_dir, max_level
         self._parts = parts or Parts()
         self._clock, self._wall = self._parts.clock, self._parts.wall
         self._driver = self._parts.driver or DockerDriver(config.docker)
         self._pulse = Pulse(self._driver, self._clock)
         self._sampler = Sampler(config, self._parts.run_probe, self._clock)
-        self._record = Record(data_dir, lambda: self._project, self._wall)
-        self._disk, self._starting = Lane("monitor-disk"), Lane("monitor-start")
-        self._notifier = Notifier()
         self._stream = FactStream(config)
         self._hearing: Hearing | None = None
         self._sentinel = Sentinel()
         self._facts: Facts | None = None
         self._looked_at = float("-inf")
-        self._sampled_at = float("-inf")
-        self._pinged_at = float("-inf")
+        self._look_due = self._sample_due = self._ping_due = float("-inf")  # by the clock
         self._sample: Sample | None = None
-        self._sample_wall = 0.0
-        self._episode_at = 0.0  # unix seconds
-        self._incident = ""
-        self._climb: asyncio.Task[Climbed] | None = None
-        self._said = ""  # the last waiting, so that it is not said every 15 s
-        self._wake = asyncio.Event()
-        self._stop = asyncio.Event()
+        self._sample_wall = self._episode_at = 0.0  # unix seconds
+        self._wake, self._stop = asyncio.Event(), asyncio.Event()
         self._ended = "a signal"
+        self._faulty = ""
+        self._running = False  # somebody's run was under way at the last turn
+        self._signed = ("", float("-inf"))  # state and time of the last sign on disk
+        self._teller = Teller(data_dir, emit, lambda: self._project, self._wall, config.monitor.metrics_file)
+        self._recoverer = Recoverer(
+            config,
+            data_dir,
+            self._teller,
+            self._sentinel,
+            project=lambda: self._project,
+            seen=self._seen,
+            most=max_level,
+            climb=self._parts.climb,
+            clock=self._clock,
+            wall=self._wall,
+        )
 
     # -- life
 
@@ -118,7 +127,7 @@ class Monitor:
         self._stop.set()
 
     async def run(self) -> None:
-        """Watch until `stop`. Raises RefusedError while another monitor watches."""
+        """Watch until `stop`. Raises RefusedError while another monitor watches, OSError where it cannot record."""
         with heartbeat.only_one(self._data_dir):
             stopping = asyncio.ensure_future(self._stop.wait())
             turning = asyncio.ensure_future(self._live())
@@ -130,119 +139,133 @@ class Monitor:
                 await self._leave(stopping, turning)
 
     async def _leave(self, *tasks: asyncio.Future[Any]) -> None:
-        self._notifier.stopping()
-        waiting = [t for t in (*tasks, self._climb) if t is not None and not t.done()]
+        """Within a moment, however sick the rest is."""
+        self._teller.notifier.stopping()
+        waiting = [t for t in (*tasks, self._recoverer.task) if t is not None and not t.done()]
         for task in waiting:
             task.cancel()
         if waiting:
             await asyncio.wait(waiting, timeout=0.5)
-        await self._tell("stopped", f"ended by {self._ended}; a run that is under way goes on")
-        await self._to_disk(lambda: heartbeat.write(self._data_dir, self._beat("stopped")))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await self._teller.tell("stopped", f"ended by {self._ended}; a run that is under way goes on")
+                await self._teller.sign(lambda: self._beat("stopped"))
+                await self._sampler.close()
         if self._hearing is not None:
             self._hearing.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.5):
-                await self._sampler.close()
-        self._disk.close()
-        self._starting.close()
+        self._teller.close()
+        self._recoverer.close()
         if self._parts.driver is None:
             self._driver.close()
 
     async def _live(self) -> None:
         make = self._parts.hearing or (lambda ring: EventHearing(self._config.docker, lambda: self._project, ring))
         self._hearing = make(self._ring)
-        await self._tell("started", self._greeting())
-        self._notifier.ready()
-        await self._tell_doubt()
+        await self._teller.tell("started", self._greeting())
+        self._teller.notifier.ready()
         while True:
             try:
                 await self._turn()
             except SevdeckError as error:
-                await self._tell("trouble", str(error))
-            except Exception as error:  # a fault of ours must not leave a host without its monitor
-                _log.exception("a turn of the monitor")
-                await self._tell("trouble", f"unexpected {type(error).__name__}; the details are in sevdeck.log")
+                await self._teller.tell("trouble", str(error))
                 await asyncio.sleep(1.0)
+            except Exception as error:  # a fault of ours must not leave a host without its monitor
+                await self._fault(error)
             await self._rest()
+
+    async def _fault(self, error: Exception) -> None:
+        """Said and logged once for each kind: the same one each second would fill a disk in a night."""
+        text = f"unexpected {type(error).__name__}; the details are in sevdeck.log"
+        if text != self._faulty:
+            self._faulty = text
+            _log.error("a turn of the monitor", exc_info=error)
+            await self._teller.tell("trouble", text)
+        await asyncio.sleep(1.0)
 
     def _greeting(self) -> str:
         most = ceiling.ceiling(self._config, self._most, None, "", self._wall())
         what = f"recovers by itself up to level {most}" if most else "watches only: no level may be run unattended"
-        lowered = climbing.lowered(self._most, self._config)
-        return "; ".join(filter(None, (what, lowered)))
-
-    async def _tell_doubt(self) -> None:
-        """What the monitor before this one, or an earlier run, left behind."""
-        memory = await self._memory()
-        if memory.frozen:
-            self._sentinel.frozen = memory.frozen
-            await self._tell("frozen", f"still frozen: {memory.frozen}")
+        return "; ".join(filter(None, (what, climbing.lowered(self._most, self._config))))
 
     def _ring(self) -> None:
         """The engine tells of a change: look at once, but not at every one of a hundred."""
-        if self._clock() - self._looked_at >= self._parts.rhythm.least:
-            self._looked_at = self._sampled_at = float("-inf")
-        else:
-            self._looked_at -= self._parts.rhythm.inspect - self._parts.rhythm.least
+        pace = self._parts.rhythm
+        self._look_due = min(self._look_due, self._looked_at + pace.least)
+        self._sample_due = min(self._sample_due, self._clock() + pace.close)
         self._wake.set()
 
     async def _rest(self) -> None:
         """Until the next of all that is due."""
-        pace, now = self._parts.rhythm, self._clock()
-        due = min(
-            self._pinged_at + pace.ping, self._looked_at + pace.inspect, self._sampled_at + self._sample_every, now + 10
-        )
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), max(0.02, due - now))
+        now = self._clock()
+        looks = self._look_due if self._pulse.state in _ANSWERS else now + 60
+        due = min(self._ping_due, looks, self._sample_due)
+        await self._parts.pause(self._wake, max(0.02, due - now))
         self._wake.clear()
-
-    @property
-    def _sample_every(self) -> float:
-        return self._parts.rhythm.close if self._sentinel.close_look else self._parts.rhythm.sample
 
     # -- one turn
 
     async def _turn(self) -> None:
-        now, pace = self._clock(), self._parts.rhythm
-        if now - self._pinged_at >= pace.ping:
-            self._pinged_at = now
+        pace = self._parts.rhythm
+        if (now := self._clock()) >= self._ping_due:
+            self._ping_due = now + pace.ping
             await self._ping()
-        if self._pulse.state in ("up", "settling") and now - self._looked_at >= pace.inspect:
-            self._looked_at = now
+        if self._pulse.state in _ANSWERS and self._clock() >= self._look_due:
             await self._look()
-        sample = None
-        if now - self._sampled_at >= self._sample_every:
-            self._sampled_at = now
+        sample, began = None, self._clock()
+        if began >= self._sample_due:
             sample = await self._ask()
-        situation = self._situation()
+        situation = await self._situation()
+        if self._running and not situation.run:  # whoever changed something may have left it contained
+            await self._look()
+            situation = await self._situation()
+        self._running = bool(situation.run)
         await self._tell_all(self._sentinel.step(self._clock(), situation, sample))
-        if self._climb is not None and self._climb.done():
-            await self._climbed(self._climb)
+        if sample is not None:
+            self._sample_due = began + (pace.close if self._sentinel.close_look else pace.sample)
+            await self._teller.look_for_incident()
+            await self._teller.facts(self._stream.step(self._readings()))
+        if self._recoverer.task is not None and self._recoverer.task.done():
+            self._look_due = self._sample_due = float("-inf")
+            await self._recoverer.finish()
         elif self._sentinel.act(self._clock()):
             await self._begin()
-        if sample is not None:
-            self._incident = await self._to_disk(self._record.incident) or ""
-            await self._write_facts()
-        await self._sign()
+        await self._sign(fresh=sample is not None)
+
+    async def _sign(self, *, fresh: bool) -> None:
+        """To systemd at every turn; to the disk, which pays for each, when there is something new or time has passed."""
+        state = self._sentinel.state
+        why = self._sentinel.suspended or self._sentinel.frozen
+        self._teller.notifier.alive(f"{state}: {why}" if why else state)
+        if fresh or state != self._signed[0] or self._clock() - self._signed[1] >= self._parts.rhythm.sample:
+            self._signed = (state, self._clock())
+            await self._teller.sign(lambda: self._beat(state))
 
     async def _ping(self) -> None:
         changed = await self._pulse.beat()
         if not changed or self._hearing is None:
             return
-        first = self._facts is None and changed == "back"
         self._hearing.turned(changed == "back", self._pulse.detail)
-        if changed == "back":
-            self._looked_at = float("-inf")
-        if not first:
-            words = f"the Docker engine does not answer: {self._pulse.detail}"
-            await self._tell("engine", "the Docker engine answers again" if changed == "back" else words)
+        if changed == "down":
+            words = f"the Docker engine does not answer: {self._pulse.detail}; nothing is begun until it does"
+            await self._teller.tell("engine", words, page=True)
+            return
+        self._look_due = float("-inf")
+        if self._facts is not None:
+            await self._teller.tell("engine", "the Docker engine answers again")
 
     async def _look(self) -> None:
-        """The containers, the hold file, the lock, containment: everything but the probes."""
-        before = self._project
+        """The containers, containment, what was run before: everything but the probes."""
+        first = not self._project or self._facts is None
+        self._looked_at = self._clock()
+        self._look_due = self._looked_at + self._parts.rhythm.inspect
         self._facts = await (self._parts.look or self._gather)()
-        if not before and not self._project:
-            await self._tell_once("no Compose project: name it as [docker] project, or nothing can be recovered")
+        if not self._project:
+            await self._teller.tell_once("no Compose project: nothing can be recovered until [docker] project names it")
+        elif first:
+            memory = await self._teller.remember(lambda known: known)
+            if memory.frozen:  # by the monitor before this one
+                self._sentinel.frozen = memory.frozen
+                await self._teller.tell("frozen", f"still: {memory.frozen}")
 
     async def _gather(self) -> Facts:
         return await gather.gather(self._config, self._data_dir, seen=self._seen(), driver=self._driver, probing=False)
@@ -256,105 +279,51 @@ class Monitor:
     async def _ask(self) -> Sample:
         containers = self._facts.containers if self._facts is not None else ()
         if self._facts is not None and self._sampler.blind(containers):
-            await self._tell_once("no [[probes]] ask what users ask: only the health of the containers is watched")
+            words = "no [[probes]] ask what users ask: only the health of the containers is watched"
+            await self._teller.tell_once(words)
         known = self._facts is not None and self._facts.engine.up and self._pulse.state == "up"
         self._sample, self._sample_wall = await self._sampler.sample(containers, known), self._wall()
         return self._sample
 
-    def _situation(self) -> Situation:
+    async def _situation(self) -> Situation:
         facts, project = self._facts, self._project
-        held = lock.holder(self._data_dir, project) if project else None
-        uptime = self._clock() - self._looked_at if self._looked_at > float("-inf") else 0.0
+
+        def read() -> tuple[str, str]:
+            held = lock.holder(self._data_dir, project) if project else None
+            words = lock.describe(project, held, self._wall()) if held is not None else ""
+            return words, lock.hold_text(self._data_dir)
+
+        run, hold = await self._teller.to_disk(read, "lock") or ("", "")
+        age = self._clock() - self._looked_at
         return Situation(
             self._pulse.state,
             self._pulse.detail,
-            lock.describe(project, held, self._wall()) if held is not None else "",
-            lock.hold_text(self._data_dir),
+            run,
+            hold,
             facts.contained if facts is not None else (),
-            starting(aged(facts.containers, max(0.0, uptime))) if facts is not None else (),
-            self._record.trouble,
+            starting(aged(facts.containers, age)) if facts is not None else (),
+            self._teller.unwritable,
         )
-
-    # -- recovering
 
     async def _begin(self) -> None:
-        """Something must be done: decide on fresh facts, and under everything that a plan checks."""
+        """Something must be done: decide once more, on fresh facts."""
         await self._look()
-        self._looked_at = self._clock()
-        await self._tell_all(self._sentinel.step(self._clock(), self._situation()))
-        if not self._sentinel.act(self._clock()):
-            return
-        self._incident = await self._to_disk(self._record.incident) or ""
-        self._sentinel.begin()
-        self._climb = asyncio.ensure_future(self._climb_alone())
-
-    async def _climb_alone(self) -> Climbed:
-        ways = climbing.real_ways(
-            self._config,
-            self._data_dir,
-            self._record.actor,
-            incident=self._incident,
-            ceiling=self._ceiling,
-            project=lambda: self._project,
-            lane=self._starting,
-            seen=self._seen,
-        )
-        with climbing.alone(self._data_dir, f"the monitor (pid {os.getpid()})"):
-            return await self._parts.climb(self._config, self._with_words(ways))
-
-    def _with_words(self, ways: Ways) -> Ways:
-        loop = asyncio.get_running_loop()
-        telling: set[asyncio.Task[None]] = set()
-
-        def say(text: str) -> None:
-            task = loop.create_task(self._tell("climb", text))
-            telling.add(task)
-            task.add_done_callback(telling.discard)
-
-        return replace(ways, say=say, go_on=lambda: self._sentinel.suspended, wall=self._wall)
-
-    def _ceiling(self) -> int:
-        armed = ceiling.armed_now(self._data_dir, self._wall())
-        return ceiling.ceiling(self._config, self._most, armed, self._incident, self._wall())
-
-    async def _climbed(self, task: asyncio.Task[Climbed]) -> None:
-        """What became of it: mended, waiting, or frozen until it is well again."""
-        self._climb = None
-        self._looked_at = self._sampled_at = float("-inf")
-        try:
-            ended = task.result()
-        except SevdeckError as error:  # it could not be started: locked, unrecordable. Tried again, with backoff.
-            ended = Climbed("waiting", error.message, error.remedy)
-        except OSError as error:
-            ended = Climbed("waiting", f"nothing can be recorded: {error.strerror}")
-        freeze = ended.text if ended.page or ended.verdict == "cancelled" else ""
-        if ended.verdict == "cancelled":
-            freeze = f"{ended.reason}; it is left to the person who stopped it"
-        happened = self._sentinel.end(self._clock(), freeze)
-        levels = [{"level": r.level, "service": r.service, "run": r.run_id, "outcome": r.outcome} for r in ended.rungs]
-        if ended.verdict == "mended":
-            words = ", then ".join(r.title for r in ended.rungs)
-            await self._tell("recovered", f"{words}: {ended.rungs[-1].reason}", levels=levels)
-        elif not freeze and ended.text != self._said:
-            await self._tell("waiting", ended.text, levels=levels)
-        self._said = ended.text
-        if freeze:
-            await self._remember(lambda known: known if known.frozen else known.froze(freeze, self._wall()))
-        for one in happened:
-            await self._tell(one.kind, one.text, page=one.page, levels=levels)
-
-    # -- telling
+        await self._tell_all(self._sentinel.step(self._clock(), await self._situation()))
+        if self._sentinel.act(self._clock()):
+            await self._teller.look_for_incident()
+            self._recoverer.begin()
 
     async def _tell_all(self, found: list[Happening]) -> None:
         for one in found:
             if one.kind == "opened":
                 self._episode_at = self._wall()
-                await self._remember(self._seen_bad)
+                await self._teller.look_for_incident()
+                await self._teller.remember(self._seen_bad)
             elif one.kind == "closed":
                 self._episode_at = 0.0
-                self._said = ""
-                await self._remember(lambda known: known.well(self._wall()))
-            await self._tell(one.kind, one.text, page=one.page)
+                self._recoverer.calm()
+                await self._teller.remember(lambda known: known.well(self._wall()))
+            await self._teller.tell(one.kind, one.text, page=one.page)
             if one.kind == "flapping":
                 await self._capture()
 
@@ -366,71 +335,28 @@ class Monitor:
         if self._facts is None or not self._facts.containers:
             return
         content = await evidence(self._driver, self._facts.containers, self._wall())
-        place = await self._to_disk(lambda: self._record.keep("evidence of flapping.json", content))
-        await self._tell("evidence", f"inspect data and last log lines of {len(self._facts.containers)} containers: "
-                         f"{place or 'could not be kept'}")  # fmt: skip
+        name = "evidence of flapping.json"
+        place = await self._teller.to_disk(lambda: self._teller.record.keep(name, content), "evidence")
+        words = f"inspect data and last log lines of {len(self._facts.containers)} containers"
+        await self._teller.tell("evidence", f"{words}: {place or 'could not be kept'}")
 
-    async def _tell_once(self, text: str) -> None:
-        if text != self._said:
-            self._said = text
-            await self._tell("note", text)
+    # -- what is known, for others
 
-    async def _tell(self, kind: str, text: str, *, page: bool = False, **more: Any) -> None:
-        """One line out, into our own log, and into the open incident."""
-        if page:
-            more["page"] = True
-            more["incident"] = self._incident or None
-            if not self._incident:
-                text = f"{text}. No incident is declared"
-        told = line(kind, text, self._wall(), self._project, **more)
-        self._emit(told)
-        bad = True if kind in ("opened", "flapping", "frozen") else False if kind in ("closed", "recovered") else None
-        trouble = self._record.trouble
-
-        def write() -> None:
-            self._record.log(told)
-            self._record.happened(kind, text, bad, page)
-
-        await self._to_disk(write)
-        if self._record.trouble and self._record.trouble != trouble:
-            self._emit(line("trouble", self._record.trouble, self._wall(), self._project))
-
-    async def _write_facts(self) -> None:
-        """What the machine saw since the last time, for the open incident."""
+    def _readings(self) -> Readings:
+        """For the facts of an incident: what the engine told, what the probes said."""
         up = self._facts is not None and self._facts.engine.up
-        containers = Reading(ContainersReading("", "", (), self._heard()), self._wall()) if up else Reading()
-        probes = Reading(ProbesReading(tuple(self._sampler.results.values())), self._sample_wall)
-        found = self._stream.step(Readings(containers=containers, probes=probes))
-        if found and self._incident:
-            await self._to_disk(lambda: self._record.facts(found))
-
-    async def _sign(self) -> None:
-        """A sign of life: to whoever reads the file, to node_exporter, to systemd."""
-        beat = self._beat(self._sentinel.state)
-        self._notifier.alive(beat.words)
-        before = self._record.trouble
-
-        def write() -> None:
-            heartbeat.write(self._data_dir, beat)
-            if self._config.monitor.metrics_file:
-                heartbeat.write_metrics(Path(self._config.monitor.metrics_file), beat)
-
-        try:
-            await self._disk.call(write, deadline=self._parts.rhythm.disk)
-            if before.startswith(_BEAT):
-                self._record.trouble = ""
-        except (SourceError, OSError) as error:
-            self._record.trouble = f"{_BEAT}: {getattr(error, 'strerror', '') or error}"
-            if not before:
-                self._emit(line("trouble", self._record.trouble, self._wall(), self._project))
+        reading: Reading[Any] = Reading(ContainersReading("", "", (), self._heard()), self._wall()) if up else Reading()
+        probes = ProbesReading(tuple(self._sampler.results.values()))
+        return Readings(containers=reading, probes=Reading(probes, self._sample_wall))
 
     def _beat(self, state: str) -> Beat:
-        armed = ceiling.armed_now(self._data_dir, self._wall())
-        sample = self._sample
+        """In the disk's thread: it reads what is armed."""
+        now, sample = self._wall(), self._sample
+        armed = ceiling.armed_now(self._data_dir, now)
         return Beat(
-            stamp(self._wall()),
+            stamp(now),
             os.getpid(),
-            host(),
+            os.uname().nodename,
             self._project,
             state,
             stamp(self._episode_at) if self._episode_at else "",
@@ -439,31 +365,11 @@ class Monitor:
             sample.detail if sample is not None else "",
             self._sentinel.suspended,
             self._sentinel.frozen,
-            self._incident,
-            armed.words(self._wall()) if armed is not None else "",
-            self._ceiling(),
-            self._record.trouble,
+            self._teller.incident,
+            armed.words(now) if armed is not None else "",
+            ceiling.ceiling(self._config, self._most, armed, self._teller.incident, now),
+            self._teller.record.words,
         )
 
-    # -- the disk
 
-    async def _to_disk(self, write: Callable[[], T]) -> T | None:
-        """Run it in the disk's thread. A disk that hangs costs what was to be written, never the watching."""
-        try:
-            return await self._disk.call(write, deadline=self._parts.rhythm.disk)
-        except (SourceError, OSError) as error:
-            self._record.trouble = f"our own disk: {getattr(error, 'strerror', '') or error}"
-        except SevdeckError as error:
-            self._record.trouble = str(error)
-        return None
-
-    async def _memory(self) -> Attempts:
-        return await self._remember(lambda known: known)
-
-    async def _remember(self, change: Callable[[Attempts], Attempts]) -> Attempts:
-        project = self._project
-        found = await self._to_disk(lambda: attempts.update(self._data_dir, project, change)) if project else None
-        return found or Attempts()
-
-
-_BEAT = "the heartbeat cannot be written"
+_ANSWERS = ("up", "settling")  # states of the engine in which it can be asked
