@@ -17,20 +17,9 @@ _DURATIONS = {"duration", "every", "timeout", "window", "observation", "rpo", "s
 _SECRET_KEYS = {"password", "secret", "token"}
 _WITHOUT_EFFECT = {f"{table}.{key}" for table, keys in WITHOUT_EFFECT.items() for key in keys}
 _TABLES = (
-    "service",
-    "docker",
-    "roles",
-    "probes",
-    "logs",
-    "metrics",
-    "thresholds",
-    "database",
-    "cache",
-    "recovery",
-    "containment",
+    *("service", "docker", "roles", "probes", "logs", "metrics", "thresholds", "database", "cache"),
+    *("recovery", "backup", "containment", "monitor"),
 )
-_TABLES = ("service", "docker", "roles", "probes", "logs", "metrics", "thresholds", "database", "cache", "recovery",
-           "monitor")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from console.actions.facts import Facts, PastRun
 from console.actions.router import Route
 from console.actions.run import Run
 from console.actions.runs import Request
-from console.actions.runview import RunView, Validation
+from console.actions.runview import RunView, StepView, Validation
 from console.config import Config, RecoveryConfig
 from console.errors import RefusedError
 from console.incident.events import Actor
@@ -336,7 +336,7 @@ def test_nothing_above_the_ceiling_and_never_level_4(
         validated = Validation(how == "ok", verdict="worse" if how == "worse" else "same")
         yield RunView(
             run_id, whole, "monitor", 0.0, "closed", "failed" if how in ("worse", "cancelled") else how,
-            cancelled=how == "cancelled", validation=validated, frozen=how == "worse",
+            steps=(StepView(whole.steps[0], "ok"),), cancelled=how == "cancelled", validation=validated, frozen=how == "worse",
         )  # fmt: skip
 
     async def look() -> Facts:

@@ -292,6 +292,7 @@ level1 = "often"
         ('[[metrics]]\nname="a"\nkind="log_count"\nsource="x"\nquery="("', "5 metrics[0].query: not a regular"),
         ('[[metrics]]\nname="a"\nkind="jsonl"\nsource="x"\nfield="y"\nquery="median"', "6 metrics[0].query: expected"),
         ('[thresholds]\ndisk = 90', "2 thresholds.disk: expected limits such as {warn = 80, crit = 95}"),
+        ('[monitor]\nmetrics_file = "sevdeck.prom"', "2 monitor.metrics_file: expected an absolute path"),
         ('[recovery]\nunattended_max_level = 4', "2 recovery.unattended_max_level: expected a whole number from 0"),
         ('[console]\nrefresh = 3', "2 console.refresh: expected 1, 2 or 5"),
         ('[console]\ntheme = "drak"', '(did you mean "dark"?)'),
@@ -385,7 +386,7 @@ def test_each_setting_that_does_nothing_yet_is_named_with_its_line(tmp_path: Pat
     told = {notice.where: notice for notice in config.notices}
     assert {notice.message for notice in config.notices} == {"accepted, has no effect yet"}
     assert {
-        "service.environment", "recovery.unattended_max_level", "recovery.budgets.level4", "backup.rpo",
+        "service.environment", "recovery.budgets.level4", "backup.rpo",
         "access.viewer", "notify.slack.url", "notify.email.password", "notify.webhook.url", "contacts[0].name",
         "contacts[1].name", "escalation.order", "escalation.acknowledge.sev1", "replica.pooler",
     } <= told.keys()  # fmt: skip
@@ -399,9 +400,9 @@ def test_each_setting_that_does_nothing_yet_is_named_with_its_line(tmp_path: Pat
 def test_what_does_nothing_yet_is_shown_only_where_it_is_set_and_says_so(tmp_path: Path) -> None:
     bare = {row.key for row in effective(load(written(tmp_path, '[[logs]]\nname = "a"\nunit = "x"\n')))}
     assert "logs[0].timezone" in bare and "cache.container" in bare
-    assert not {"logs[0].format", "cache.dsn", "service.environment", "recovery.unattended_max_level"} & bare
+    assert not {"logs[0].format", "cache.dsn", "service.environment"} & bare
     rows = {row.key: row for row in effective(load(written(tmp_path, FULL)))}
-    for key in ("recovery.unattended_max_level", "backup.rpo", "access.commander", "recovery.budgets.level4"):
+    for key in ("backup.rpo", "access.commander", "recovery.budgets.level4"):
         assert rows[key].source.endswith(", has no effect yet"), key
     assert "effect" not in rows["recovery.budgets.level1"].source
 

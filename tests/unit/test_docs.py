@@ -260,6 +260,7 @@ def defaults_of_the_records() -> Mapping[str, Any]:
         "database": settings.StoreConfig,
         "cache": settings.StoreConfig,
         "recovery": settings.RecoveryConfig,
+        "monitor": settings.MonitorConfig,
     }
     found = {
         f"{table}.{field.name}": "required" if field.default is dataclasses.MISSING else field.default

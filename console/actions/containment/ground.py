@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from console.actions import compose, inspecting
+from console.actions.blueprint import ComposeProject
 from console.actions.containment import ledger, service
 from console.actions.containment.entry import Entry
 from console.actions.containment.host import CHAIN, filter_program
