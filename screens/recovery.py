@@ -38,6 +38,7 @@ _STEP = {"ok": ("✔", "ok"), "failed": (BAD, "bad"), "unknown": (UNKNOWN, "warn
 
 _LOOK_OUT = 1.0  # seconds between two looks at who holds the project
 _CONFIRM_LINES = 16  # what a confirmation shows without scrolling
+_MONITOR_EVERY = 5.0  # seconds between two looks at the monitor's heartbeat
 _AGAIN = 0.3  # seconds until the next look while a run that is over still lets go of the project
 
 
@@ -245,8 +246,12 @@ class Levels(ChoiceList):
 
     idle: var[bool] = var(False)  # none of them can be chosen now: no line stands out
     elsewhere: var[str] = var("")  # what is being done on other hosts, whose projects and locks are their own
+    monitor: var[str] = var("")  # what the monitor of this host is at; "" where none ever ran
 
     def watch_elsewhere(self) -> None:
+        self.redraw()
+
+    def watch_monitor(self) -> None:
         self.redraw()
 
     def watch_idle(self) -> None:
@@ -259,7 +264,7 @@ class Levels(ChoiceList):
         return head + [row.spans for row in self.rows[self.top : self.top + height - len(head)]]
 
     def heading(self, width: int) -> Sequence[Line]:
-        return [heading("What each level would do now", width, self.has_focus, self.elsewhere)]
+        return [heading("What each level would do now", width, self.has_focus, self.elsewhere or self.monitor)]
 
 
 class Recovery(ConsoleScreen):
@@ -300,6 +305,8 @@ class Recovery(ConsoleScreen):
         self.do_recovery_refresh()
         self.do_recovery_attach(newest_only=True)
         self.set_interval(_LOOK_OUT, self._look_out)
+        self._look_for_monitor()
+        self.set_interval(_MONITOR_EVERY, self._look_for_monitor)
 
     def watch_incident(self, incident: Incident | None) -> None:
         if self.is_mounted:
@@ -373,6 +380,15 @@ class Recovery(ConsoleScreen):
             self._judge_anew("It has ended; the stack is being looked at.")
         self.holder = held
         self._attend()
+
+    @work(group="monitor", exclusive=True)
+    async def _look_for_monitor(self) -> None:
+        """Whoever relies on a monitor must see here that it is frozen, or that it is silent."""
+        from console.actions.monitor import heartbeat
+
+        where = self.seat.data_dir
+        said = await self.seat.engine.call(lambda: heartbeat.standing(where, time.time()))
+        self.query_one(Levels).monitor = "" if said.startswith("monitor: stopped") else said
 
     def _attend(self) -> None:
         """Follow the run of whoever holds the project; nothing to do where nobody does."""

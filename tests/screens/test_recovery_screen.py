@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,8 @@ from textual.pilot import Pilot
 from console.actions.facts import Facts, Holder
 from console.actions.gather import Seen
 from console.actions.lock import ProjectLock
+from console.actions.monitor import heartbeat
+from console.actions.monitor.heartbeat import Beat, stamp
 from console.errors import SourceError
 from console.incident.journal import Journal
 from console.incident.state import fold
@@ -47,6 +51,25 @@ async def test_while_a_run_is_under_way_no_level_is_offered_and_the_run_stays_in
         assert not isinstance(pilot.app.screen, Confirm)
         assert f"Run {story.RUN}  running" in lower(pilot)
         run.release()
+
+
+async def test_a_monitor_that_is_silent_or_frozen_is_said_where_people_recover(tmp_path: Path) -> None:
+    seat = story.seat(tmp_path)
+    beat = Beat(stamp(time.time() - 190), 7, os.uname().nodename, PROJECT, "frozen", frozen="worse than before")
+    async with on_stage(Recovery(seat, look=story.Looks(story.well())), SIZE, story.teller()) as pilot:
+        await shows(pilot, "What each level would do now")
+        assert "monitor" not in upper(pilot), "none ever ran here"
+    heartbeat.write(seat.data_dir, beat)
+    async with on_stage(Recovery(seat, look=story.Looks(story.well())), SIZE, story.teller()) as pilot:
+        await shows(pilot, "monitor: silent for 3 min, its process is gone")
+    heartbeat.write(seat.data_dir, replace(beat, time=stamp(time.time())))
+    with heartbeat.only_one(seat.data_dir):
+        async with on_stage(Recovery(seat, look=story.Looks(story.well())), SIZE, story.teller()) as pilot:
+            await shows(pilot, "monitor: frozen: worse than before")
+    heartbeat.write(seat.data_dir, replace(beat, state="stopped"))
+    async with on_stage(Recovery(seat, look=story.Looks(story.well())), SIZE, story.teller()) as pilot:
+        await shows(pilot, "everything looks well")
+        assert "monitor" not in upper(pilot), "it was ended on purpose"
 
 
 async def test_levels_are_judged_anew_once_the_run_has_ended_and_let_go(tmp_path: Path) -> None:
