@@ -311,8 +311,14 @@ def _times(data: dict[str, Any]) -> dict[str, Any]:
 def _status(call: Call) -> int:
     from console.cli.recover_auto import automation, automation_lines
 
-    view, auto = _look(call.data_dir, call.args.run_id), automation(call)
+    auto = automation(call)
     lines = automation_lines(auto)
+    try:
+        view = _look(call.data_dir, call.args.run_id)
+    except UsageError:
+        for text in lines:  # a monitor may be frozen or silent before anything was run
+            call.note(text)
+        raise
     call.answer({**_view_data(view), **auto}, lambda: "\n".join([*_progress(view), _standing(view), *lines]))
     return 0
 

@@ -158,7 +158,7 @@ def bad(sentinel: Sentinel, since: float, seconds: float, situation: Situation =
         (Situation(starting=("app",)), "app within the start period"),
         (Situation(engine="down", engine_detail="no answer in 2 s"), "the Docker engine does not answer"),
         (Situation(engine="settling"), "the Docker engine came back a moment ago"),
-        (Situation(engine="unknown"), "the engine is unknown"),
+        (Situation(engine="unknown"), "the Docker engine has not answered yet"),
         (Situation(run="ana is recovering shop: level 1"), "ana is recovering shop"),
         (Situation(unwritable="no space left"), "nothing can be recorded: no space left"),
     ],

@@ -29,7 +29,11 @@ class Situation:
         if self.engine == "down":
             return f"the Docker engine does not answer: {self.engine_detail}".removesuffix(": ")
         if self.engine != "up":
-            return "the Docker engine came back a moment ago" if self.engine == "settling" else "the engine is unknown"
+            return (
+                "the Docker engine came back a moment ago"
+                if self.engine == "settling"
+                else "the Docker engine has not answered yet"
+            )
         if self.run:
             return self.run
         if self.hold:
