@@ -35,8 +35,11 @@ def argv(project: ComposeProject, *command: str, host: str = "") -> list[str]:
 
 
 def present(project: ComposeProject) -> bool:
-    """True when every file is on this host."""
-    return bool(project.files) and all(Path(f).is_file() for f in (*project.files, *project.env_files))
+    """True when every file is on this host, and may be looked at."""
+    try:
+        return bool(project.files) and all(Path(f).is_file() for f in (*project.files, *project.env_files))
+    except OSError:
+        return False
 
 
 async def read(project: ComposeProject, host: str = "", deadline: float = DEADLINE) -> Blueprint:

@@ -75,11 +75,19 @@ async def _lost(plan: Blueprint) -> tuple[str, ...]:
     paths = sorted({b for w in plan.services for b in w.binds})
     lane = Lane("binds")
     try:
-        return await lane.call(lambda: tuple(p for p in paths if not Path(p).exists()), deadline=0.6)
+        return await lane.call(lambda: tuple(p for p in paths if _gone(Path(p))), deadline=0.6)
     except SourceError:
         return tuple(f"{p} (no answer from its file system)" for p in paths)
     finally:
         lane.close()
+
+
+def _gone(path: Path) -> bool:
+    """What may not be looked at is the engine's to find."""
+    try:
+        return not path.exists()
+    except OSError:
+        return False
 
 
 async def _taken(

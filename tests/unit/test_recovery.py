@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from console.actions import gather, inspecting, recovery, router, validation
+from console.actions import compose, gather, inspecting, recovery, router, validation
 from console.actions.action import LevelView
 from console.actions.facts import CRASH_WINDOW, Facts, PastRun, ProbeFacts
 from console.actions.lock import hold_text
@@ -375,3 +376,24 @@ def test_slower_is_said_and_is_not_worse_by_itself() -> None:
     before = look(ProjectTwin())
     slow = replace(before, probes=tuple(replace(p, latency=2.0) for p in before.probes))
     assert compare(before, slow) == validation.Comparison("same", "slower: 0.01 s -> 2.00 s")
+
+
+def test_volumes_that_only_root_may_look_into_are_measured_by_the_directory_above(tmp_path: Path) -> None:
+    closed = tmp_path / "volumes"
+    inside = closed / "pgdata" / "_data"
+    inside.mkdir(parents=True)
+    (inside / "compose.yaml").touch()
+    closed.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        found = gather._file_systems([str(inside)])
+        present = compose.ComposeProject("shop", (str(inside / "compose.yaml"),)).present
+    finally:
+        if root:
+            os.seteuid(0)
+        closed.chmod(0o700)
+    assert len(found) == 1
+    assert found[0].total > 0
+    assert not present
