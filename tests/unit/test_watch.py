@@ -273,6 +273,26 @@ def test_a_disk_that_takes_nothing_is_said_once_and_nothing_is_begun_on_it(life:
     assert life.said("opened"), "it keeps watching"
 
 
+def test_what_a_full_disk_did_not_take_is_no_trouble_once_there_is_room(life: Life) -> None:
+    """Its own log and the heartbeat fail; only the heartbeat is tried again by itself."""
+    place = life.data_dir / "monitor"
+
+    def full() -> None:
+        (place / "monitor.log").unlink()
+        (place / "monitor.log").mkdir()
+        heartbeat.path(life.data_dir).unlink()
+        heartbeat.path(life.data_dir).mkdir()
+
+    def room() -> None:
+        (place / "monitor.log").rmdir()
+        heartbeat.path(life.data_dir).rmdir()
+
+    life.live(600, {30: full, 60: life.hang, 300: room})
+    assert life.said("trouble")[-1]["text"] == "everything can be written again"
+    assert life.climbs
+    assert life.climbs[0] > 300
+
+
 def test_metrics_that_cannot_be_written_are_said_and_stop_nothing(tmp_path: Path) -> None:
     life = Life(tmp_path, config(monitor=MonitorConfig(str(tmp_path / "none" / "sevdeck.prom"))))
     life.live(200, {60: life.hang})

@@ -63,6 +63,11 @@ class Record:
     def actor(self) -> Actor:
         return self._actor
 
+    def writable(self) -> None:
+        """A write went well: what failed once and is not tried by itself again is no trouble any more."""
+        for what in _UNTRIED:
+            self._troubles.pop(what, None)
+
     def incident(self) -> str:
         """The open incident that matters most, "" for none. Its record is opened when it is first written to."""
         try:
@@ -162,6 +167,8 @@ _STANDING = {
     "frozen": ("automation", "frozen"),
     "thawed": ("automation", "well"),
 }
+# Written when there is something to write, which may be never: nothing is begun while the disk is in trouble.
+_UNTRIED = ("log", "evidence", "incident", "disk: lines", "disk: facts", "disk: attempts", "disk: evidence")
 _WORDS = {
     "opened": "users are not served",
     "closed": "users are served again",

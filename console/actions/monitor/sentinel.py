@@ -80,7 +80,8 @@ class Sentinel:
     @property
     def close_look(self) -> bool:
         """Trouble that nobody has decided about yet: look more often."""
-        return self.episode.suspicious and not (self.frozen or self.suspended or self.climbing)
+        decided = self.frozen or self.suspended or self.episode.flapping
+        return self.episode.suspicious and not self.climbing and not (self.episode.open and decided)
 
     def step(self, now: float, situation: Situation, sample: Sample | None = None) -> list[Happening]:
         """Take what is newly known. Samples of the time while somebody changes things are not counted."""

@@ -80,6 +80,7 @@ class Teller:
         def write() -> None:
             told = beat()
             heartbeat.write(self._data_dir, told)
+            self.record.writable()
             self._write_metrics(told)
 
         await self.to_disk(write, "heartbeat")

@@ -323,6 +323,8 @@ class Monitor:
                 self._episode_at = 0.0
                 self._recoverer.calm()
                 await self._teller.remember(lambda known: known.well(self._wall()))
+            elif one.kind == "resumed":
+                self._sample_due = float("-inf")
             await self._teller.tell(one.kind, one.text, page=one.page)
             if one.kind == "flapping":
                 await self._capture()
