@@ -11,6 +11,7 @@ import pytest
 
 from console.actions import compose, gather, inspecting, recovery, router, validation
 from console.actions.action import LevelView
+from console.actions.blueprint import ComposeProject
 from console.actions.facts import CRASH_WINDOW, Facts, PastRun, ProbeFacts
 from console.actions.lock import hold_text
 from console.actions.roles import place, roles
@@ -389,7 +390,7 @@ def test_volumes_that_only_root_may_look_into_are_measured_by_the_directory_abov
         os.seteuid(65534)
     try:
         found = gather._file_systems([str(inside)])
-        present = compose.ComposeProject("shop", (str(inside / "compose.yaml"),)).present
+        present = compose.present(ComposeProject("shop", (str(inside / "compose.yaml"),)))
     finally:
         if root:
             os.seteuid(0)
