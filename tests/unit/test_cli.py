@@ -263,7 +263,7 @@ def test_config_check_names_what_has_no_effect_yet_and_does_not_fail(here: Path)
     assert done.returncode == 0
     assert "sevdeck.toml:2: service.environment: accepted, has no effect yet" in done.stdout and "is well." in done.stdout
     told = json.loads(program("config", "check", "--json", cwd=here).stdout)
-    assert told["valid"] is True and [notice["key"] for notice in told["notices"]] == ["backup.rpo"]
+    assert told["valid"] is True and [notice["key"] for notice in told["notices"]] == ["service.environment"]
 
 
 def test_config_check_knows_the_commands_that_keys_are_bound_to(here: Path) -> None:

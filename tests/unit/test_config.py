@@ -183,13 +183,8 @@ def test_every_table_of_the_contract_is_read(tmp_path: Path) -> None:
     assert config.recovery.unattended_max_level == 1
     assert (config.recovery.observation, config.recovery.budgets["level4"]) == (120.0, "1/24h")
     assert (config.theme, config.refresh, config.keys) == ("high-contrast", 2.0, {"pane.zoom": "f11"})
-    assert config.extra["backup"] == {
-        "directory": "/srv/backup",
-        "database": "shop",
-        "keep_days": 14,
-        "rpo": 86400.0,
-        "hook": "/srv/hook",
-    }
+    backup = config.backup
+    assert (backup.directory, backup.database, backup.keep_days, backup.rpo) == ("/srv/backup", "shop", 14, 86400.0)
     assert config.extra["access"]["responder"] == ("@ops",)
     assert config.extra["notify"]["email"]["to"] == ("ops@example.com",)
     assert config.extra["escalation"]["acknowledge"] == {"sev1": 300.0, "sev2": 900.0}
@@ -386,11 +381,11 @@ def test_each_setting_that_does_nothing_yet_is_named_with_its_line(tmp_path: Pat
     told = {notice.where: notice for notice in config.notices}
     assert {notice.message for notice in config.notices} == {"accepted, has no effect yet"}
     assert {
-        "service.environment", "recovery.budgets.level4", "backup.rpo",
+        "service.environment",
         "access.viewer", "notify.slack.url", "notify.email.password", "notify.webhook.url", "contacts[0].name",
         "contacts[1].name", "escalation.order", "escalation.acknowledge.sev1", "replica.pooler",
     } <= told.keys()  # fmt: skip
-    assert told["backup.rpo"].line == FULL.splitlines().index('rpo = "24h"') + 1
+    assert told["service.environment"].line == FULL.splitlines().index('environment = "production"') + 1
     assert not {key for key in told if key.startswith(("docker", "roles", "probes", "metrics", "thresholds", "keys"))}
     assert not {"recovery.observation", "recovery.budgets.level1", "logs[0].timezone", "cache.container"} & told.keys()
     log = load(written(tmp_path, '[[logs]]\nname = "a"\nunit = "x"\nformat = "json"\n[cache]\ndsn = "redis://h/"\n'))
@@ -402,7 +397,7 @@ def test_what_does_nothing_yet_is_shown_only_where_it_is_set_and_says_so(tmp_pat
     assert "logs[0].timezone" in bare and "cache.container" in bare
     assert not {"logs[0].format", "cache.dsn", "service.environment"} & bare
     rows = {row.key: row for row in effective(load(written(tmp_path, FULL)))}
-    for key in ("backup.rpo", "access.commander", "recovery.budgets.level4"):
+    for key in ("service.environment", "access.commander", "replica.pooler"):
         assert rows[key].source.endswith(", has no effect yet"), key
     assert "effect" not in rows["recovery.budgets.level1"].source
 

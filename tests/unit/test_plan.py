@@ -101,7 +101,7 @@ def test_names_from_outside_cannot_leave_their_word_in_a_command() -> None:
         ({"holder": Holder("R1", "ana", 0.0, 2, "restart 4 services")}, "ana is recovering shop: level 2", "attach R1"),
         ({"disks": (DiskFacts("/var", 100, 4),)}, "/var is 96 % full", "free space"),
         ({"no_space": ("No space left on device",)}, "cannot write", "free space"),
-        ({"corruption": ("PANIC: could not locate",)}, "reports damage", "restore from a backup"),
+        ({"corruption": ("PANIC: could not locate",)}, "reports damage", "recover plan 4"),
     ],
 )
 def test_what_stops_both_levels_is_said_with_what_would_help(

@@ -247,7 +247,6 @@ def test_what_nothing_here_can_do_or_check_is_a_warning_of_one_line(tmp_path: Pa
     )
     assert lint([path]) == []
     assert [(problem.line, problem.message) for problem in warnings([path])] == [
-        (8, "recovery level 3 does not exist yet; there are 1 and 2"),
         (8, "nothing here can check gate:no_backup, lease:dba: a person has to"),
         (9, "suggest_from names 3 subjects for 2 options"),
         (9, "suggest_from cannot tell well from not well by metric:m: use probe:, role: or check:"),
