@@ -132,7 +132,9 @@ def _observation(data: Mapping[str, Any]) -> str:
 
 def _containment(data: Mapping[str, Any]) -> str:
     target = _text(data, "target")
-    return f"containment {_text(data, 'name')}{f' on {target}' if target else ''}: {_text(data, 'state')}"
+    state, told = _text(data, "state"), _text(data, "text")
+    why = f": {told}" if told and state in ("undone", "unknown") else ""  # also how an application failed
+    return f"containment {_text(data, 'name')}{f' on {target}' if target else ''}: {state}{why}"
 
 
 def _comms(data: Mapping[str, Any]) -> str:
