@@ -245,7 +245,7 @@ class ContainmentScreen(ConsoleScreen):
         width = min(94, self.size.width - 6)
         for part in reversed(one.entry.parts):
             if part.touched and part.step.undo != "none needed":
-                lines += [line(text) for text in wrap(part.step.undo, width)[:4]]
+                lines += [line(text) for text in wrap(part.step.undo, width)]
         if await self.app.push_screen_wait(Confirm(lines, key="u")) is None:
             return
         await self._told(lambda: control.undo(self._room, one.entry.id))

@@ -75,10 +75,10 @@ def proposal_lines(proposal: Proposal, width: int) -> list[Line]:
     lines += [line(text) for text in wrap(proposal.effect, width)]
     for number, step in enumerate(proposal.steps, 1):
         lines.append(line(f"{number:2} {step.title}"))
-        lines += [line(Span(f"     {text}", "dim")) for text in wrap(step.command, width - 5)[:3]]
+        lines += [line(Span(f"     {text}", "dim")) for text in wrap(step.command, width - 5)]
     undo = [s.undo for s in reversed(proposal.steps) if s.undo != "none needed"]
     for number, command in enumerate(undo):
-        words = wrap(command, width - 6)[:3]
+        words = wrap(command, width - 6)
         lines += [
             line(Span(f"{'undo: ' if not number and not n else '      '}{text}", "dim")) for n, text in enumerate(words)
         ]

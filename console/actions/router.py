@@ -161,9 +161,12 @@ def refusal(level: int, service: str, facts: Facts, config: Config, *, unattende
 
 
 def _held(level: int, targets: tuple[str, ...], facts: Facts) -> Refusal | None:
-    """What is held in deliberate containment is left so: a level would undo it, and nobody would have said so."""
+    """What is held in deliberate containment is left so: a level would undo it, and nobody would have said so.
+
+    From level 2 on the whole project is touched, also what died under `no-restart` and looks like a finished job.
+    """
     for hold in facts.holds:
-        if hold.service in targets and level >= hold.level:
+        if level >= hold.level and (level > 1 or hold.service in targets):
             return Refusal(
                 f"{hold.service} is held in deliberate containment: {hold.title} ({hold.entry})",
                 f"undo the containment first: sevdeck contain undo {hold.entry}",

@@ -117,7 +117,8 @@ def _admit(plan: Plan, confirm: str, consent: str, data_dir: Path, override: str
         raise RefusedError("this plan was changed after it was made", remedy="Plan again")
     if plan.refused is not None and not (plan.over_budget and override):
         raise RefusedError(f"refused: {plan.refused}", remedy=plan.help)
-    contained = [h for h in holds(data_dir, plan.project) if h.service in plan.targets and plan.level >= h.level]
+    held_back = [h for h in holds(data_dir, plan.project) if plan.level >= h.level]
+    contained = [h for h in held_back if plan.level > 1 or h.service in plan.targets]
     if contained:  # put in force since the plan was made
         raise RefusedError(
             f"{contained[0].service} is held in deliberate containment: {contained[0].title}",

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from console.actions import gather, recovery, runner
+from console.actions import gather, recovery, router, runner
 from console.actions.containment import control, ledger
 from console.actions.containment.control import Proposal, Result, Room
 from console.actions.containment.holding import holds
@@ -579,3 +579,54 @@ async def test_a_measure_that_a_restart_leaves_in_force_refuses_no_restart(shop:
     assert facts.contained == ()
     assert [(h.service, h.level) for h in facts.holds] == [("app", 3)]
     assert recovery.plan(1, "app", facts, config()).refused is None
+    # A container made anew gets its policy back: also one that died meanwhile and looks like a finished job.
+    shop.twin.set("app", status="exited", health="", policy="no")
+    facts = await gather.gather(config(), shop.room.data_dir, driver=shop.twin, run_probe=shop.twin.run_probe)
+    assert "app" not in router.services(facts)
+    refused = router.refusal(3, "", facts, config())
+    assert refused is not None
+    assert "no-restart app" in refused.reason
+
+
+async def test_a_ledger_that_cannot_be_read_stops_no_recovery_and_is_said(shop: Shop) -> None:
+    (shop.room.data_dir / "containment").mkdir()
+    (shop.room.data_dir / "containment" / "pause-app-0001.json").write_text("{")
+    facts = await gather.gather(config(), shop.room.data_dir, driver=shop.twin, run_probe=shop.twin.run_probe)
+    plan = recovery.plan(2, "", facts, config())
+    assert plan.refused is None
+    assert any("pause-app-0001.json is damaged" in text for text in plan.advice)
+
+
+async def test_names_from_outside_cannot_leave_their_word_in_a_command(shop: Shop) -> None:
+    shop.twin.set("app", networks={"n": {"NetworkID": "id-n", "Aliases": ["a; rm -rf /", "b\x1b[2J"]}})
+    proposal = await shop.propose("isolate", "app")
+    assert "--alias 'a; rm -rf /'" in proposal.undo
+    assert "\x1b" not in proposal.undo
+    done = await control.apply(shop.room, proposal, proposal.confirm)
+    await shop.undo(done.entry.id)
+    assert "b\x1b[2J" in shop.networks()["n"]["Aliases"]  # what is given back is what was there
+
+
+async def test_a_stop_in_doubt_is_believed_undone_only_when_it_can_no_longer_be_at_work(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine goes on stopping after our process was killed: `undo` must wait for it, or it would undo nothing."""
+    shop.room = replace(shop.room, settle=0.2)
+    proposal = await shop.propose("stop-writers")
+
+    def killed_while_stopping(where: str) -> None:
+        if where.startswith("after engaging stop-"):
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        await control.apply(replace(shop.room, boundary=killed_while_stopping), proposal, proposal.confirm)
+
+    async def the_engine_finishes() -> None:
+        await asyncio.sleep(0.15)
+        shop.twin.set("app", status="exited", health="")
+
+    late = asyncio.create_task(the_engine_finishes())
+    undone = await shop.undo("stop-writers shop")
+    await late
+    assert undone.entry.state == "undone"
+    assert shop.twin.state("app") == "running"

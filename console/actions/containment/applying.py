@@ -291,7 +291,8 @@ class Applier:
         self._boundary(f"after {where}")
 
     def _note(self, text: str) -> None:
-        if text not in self.notes:
+        text = redact(clean(text, _TEXT))
+        if text and text not in self.notes:
             self.notes.append(text)
 
     def _summary(self, *states: str) -> str:

@@ -28,6 +28,7 @@ from console.actions.roles import Roles, roles
 from console.config import Config
 from console.errors import SourceError
 from console.text import clean
+from console.watch.engine_host import find_endpoint
 
 _DUMP = 5.0  # seconds for `nginx -T`
 _HASHES = 5.0
@@ -105,7 +106,7 @@ async def _look(name: str, target: str, config: Config, data_dir: Path, engine: 
         known.damaged,
         hold_text(data_dir),
         holder(data_dir, project),
-        not config.docker.host or config.docker.host.startswith("unix://"),
+        find_endpoint(config.docker.host, os.environ).scheme == "unix",
         os.geteuid() == 0,
     )
     return replace(base, learned=await _learn(name, target, base, config, engine))

@@ -15,6 +15,7 @@ from console.actions.containment.entry import Sight
 from console.actions.containment.operation import Operation, Tools, inspected, must
 from console.actions.facts import ServiceContainer
 from console.actions.operation import StepFailedError, StepSkipped
+from console.text import clean
 
 _TIMEOUT = 15.0  # seconds; a well engine takes 0.03 to 0.06
 _ASK = 3.0  # seconds for a neighbour to resolve a name
@@ -48,7 +49,7 @@ def disconnect_step(c: ServiceContainer, network: str, settings: Mapping[str, An
     saved = endpoint(c.id, settings)
     return Step(
         f"disconnect-{c.name}-{network}",
-        f"disconnect {c.name} from {network}",
+        f"disconnect {c.name} from {clean(network, 100)}",
         f"docker network disconnect {shlex.quote(network)} {shlex.quote(c.name)}",
         {"op": "disconnect", "id": c.id, "network": network, "neighbours": list(neighbours), **saved},
         undo=connect_command(c.name, network, saved),
@@ -72,7 +73,7 @@ def connect_command(name: str, network: str, saved: Mapping[str, Any]) -> str:
             words += [flag, saved["ipam"][key]]
     for one in saved.get("links") or ():
         words += ["--link", one]
-    return shlex.join([*words, network, name])
+    return clean(shlex.join([*words, network, name]), 2000)
 
 
 async def _engage(tools: Tools, step: Step) -> str:
