@@ -118,7 +118,7 @@ def _answers(directory: str, health: Sequence[str]) -> list[str]:
     return [
         f"error_page 503 /{PAGE};",
         *(f'location = {path} {{ access_log off; default_type text/plain; return 200 "ok\\n"; }}' for path in health),
-        f"location = /{PAGE} {{ internal; root {directory}; default_type text/html;"
+        f"location = /{PAGE} {{ internal; root {directory}; default_type text/html; charset utf-8;"
         " add_header Retry-After 300 always; add_header Cache-Control no-store always; }",
         "location / { return 503; }",
     ]
