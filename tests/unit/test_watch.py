@@ -151,6 +151,14 @@ def test_what_no_level_mends_is_paged_once_frozen_and_still_so_after_a_restart(l
     assert attempts.load(life.data_dir, PROJECT).frozen == ""
 
 
+def test_what_was_mended_while_no_monitor_watched_is_thawed_by_the_next(life: Life) -> None:
+    attempts.update(life.data_dir, PROJECT, lambda known: known.froze("nothing helps", life.began))
+    kinds = life.live(400, {250: life.hang})
+    assert kinds.index("frozen") < kinds.index("thawed") < kinds.index("recovered")
+    assert attempts.load(life.data_dir, PROJECT).frozen == ""
+    assert life.climbs
+
+
 def test_a_reason_to_wait_is_said_once_and_tried_again(life: Life) -> None:
     async def wait(ways: Ways) -> Climbed:
         return Climbed("waiting", "ana is recovering shop")

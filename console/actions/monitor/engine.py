@@ -1,14 +1,13 @@
 """The engine's pulse and its events, for a process that lives for months.
 
-Three pings without an answer within ten seconds: the engine is down, and nothing is begun. When it is back, it gets
-five seconds to settle. Events are heard in a thread of `console.watch.engine_events` and kept bounded.
+Three pings in a row without an answer, which take less than ten seconds: the engine is down, and nothing is begun.
+When it is back, it gets five seconds to settle. Events are heard in a thread of `console.watch.engine_events` and kept bounded.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -20,8 +19,8 @@ from console.watch.container_records import EngineEvent
 from console.watch.engine_api import Engine, EngineError
 from console.watch.engine_events import EventStream, Inbox
 
-PING_EVERY = 3.0  # seconds; three misses take at most 9 with the 2 s that a ping may take
-MISSES, MISSES_WITHIN = 3, 10.0
+PING_EVERY = 3.0  # seconds; three misses take 8 with the 2 s that a ping may take
+MISSES = 3  # in a row
 SETTLE = 5.0
 _TELLING = frozenset(("die", "oom", "health_status", "pause", "stop", "start", "unpause", "destroy"))
 
@@ -31,7 +30,7 @@ class Pulse:
 
     def __init__(self, driver: EngineDriver, clock: Callable[[], float] = time.monotonic) -> None:
         self._driver, self._clock = driver, clock
-        self._misses: deque[float] = deque(maxlen=MISSES)
+        self._misses = 0
         self._back_at: float | None = None
         self._answered = self._down = False
         self.detail = ""
@@ -44,25 +43,28 @@ class Pulse:
             return "settling"
         return "up" if self._answered else "unknown"
 
+    @property
+    def answers(self) -> bool:
+        """The newest ping was answered: it is worth asking more."""
+        return self._answered and not self._misses
+
     async def beat(self) -> str:
         """Ask once. What has changed by it: "down", "back", "" for nothing."""
-        began = self._clock()
         try:
             await self._driver.ping()
         except SourceError as error:
-            return self._missed(began, clean(error.message, 200))
-        self._misses.clear()
+            return self._missed(clean(error.message, 200))
+        self._misses = 0
         first, self._answered = not self._answered, True
         if self._down:
             self._down, self._back_at, self.detail = False, self._clock(), ""
             return "back"
         return "back" if first else ""
 
-    def _missed(self, at: float, detail: str) -> str:
-        self._misses.append(at)
+    def _missed(self, detail: str) -> str:
+        self._misses += 1
         self.detail = detail
-        whole = len(self._misses) == MISSES and at - self._misses[0] <= MISSES_WITHIN
-        if self._down or not whole:
+        if self._down or self._misses < MISSES:
             return ""
         self._down = True
         return "down"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from console.actions.monitor.episode import Episode, Sample
+from console.actions.monitor.episode import CLOSE_GOOD, Episode, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,9 @@ class Sentinel:
             found.append(Happening("good" if sample.ok else "bad", sample.detail))
         for word in changed:
             found += self._changed(word, sample)
+        if self.frozen and self.episode.good >= CLOSE_GOOD:  # also where the episode was of the monitor before this one
+            found.append(Happening("thawed", f"well again, so what was frozen may act again: {self.frozen}"))
+            self.frozen = ""
         return found
 
     def act(self, now: float) -> bool:
@@ -135,13 +138,9 @@ class Sentinel:
             return [Happening("flapping", words, page=True)]
         if word == "steady":
             return [Happening("steady", "no longer flapping")]
-        thawed = [Happening("thawed", f"well again, so what was frozen may act again: {self.frozen}")]
-        found = [Happening("closed", sample.detail), *(thawed if self.frozen else [])]
-        self.frozen = ""
-        return found
+        return [Happening("closed", sample.detail)]
 
 
 def _same_kind(was: str, now: str) -> bool:
-    """The words of a run change with each of its steps: one line for the whole of it."""
-    mark = " is recovering "
-    return mark in was and mark in now
+    """The words of a run change with each of its steps, those of an engine with each ping: one line for all of it."""
+    return any(mark in was and mark in now for mark in (" is recovering ", "the Docker engine does not answer"))

@@ -197,7 +197,7 @@ class Monitor:
     async def _rest(self) -> None:
         """Until the next of all that is due."""
         now = self._clock()
-        looks = self._look_due if self._pulse.state in _ANSWERS else now + 60
+        looks = self._look_due if self._pulse.answers else now + 60
         due = min(self._ping_due, looks, self._sample_due)
         await self._parts.pause(self._wake, max(0.02, due - now))
         self._wake.clear()
@@ -205,15 +205,13 @@ class Monitor:
     # -- one turn
 
     async def _turn(self) -> None:
-        pace = self._parts.rhythm
-        if (now := self._clock()) >= self._ping_due:
-            self._ping_due = now + pace.ping
+        pace, began = self._parts.rhythm, self._clock()
+        if self._facts is None:  # probes are told apart by whose ports they knock on
             await self._ping()
-        if self._pulse.state in _ANSWERS and self._clock() >= self._look_due:
-            await self._look()
-        sample, began = None, self._clock()
-        if began >= self._sample_due:
-            sample = await self._ask()
+            await self._look_if_due()
+        # A probe that hangs must not hold up the pings, nor a frozen engine the probes.
+        sample, _ = await asyncio.gather(self._ask_if_due(), self._ping())
+        await self._look_if_due()
         situation = await self._situation()
         if self._running and not situation.run:  # whoever changed something may have left it contained
             await self._look()
@@ -240,7 +238,17 @@ class Monitor:
             self._signed = (state, self._clock())
             await self._teller.sign(lambda: self._beat(state))
 
+    async def _ask_if_due(self) -> Sample | None:
+        return await self._ask() if self._clock() >= self._sample_due else None
+
+    async def _look_if_due(self) -> None:
+        if self._pulse.answers and self._clock() >= self._look_due:
+            await self._look()
+
     async def _ping(self) -> None:
+        if (now := self._clock()) < self._ping_due:
+            return
+        self._ping_due = now + self._parts.rhythm.ping
         changed = await self._pulse.beat()
         if not changed or self._hearing is None:
             return
@@ -319,6 +327,8 @@ class Monitor:
                 self._episode_at = self._wall()
                 await self._teller.look_for_incident()
                 await self._teller.remember(self._seen_bad)
+            elif one.kind == "thawed":
+                await self._teller.remember(lambda known: known.well(self._wall()))
             elif one.kind == "closed":
                 self._episode_at = 0.0
                 self._recoverer.calm()
@@ -372,6 +382,3 @@ class Monitor:
             ceiling.ceiling(self._config, self._most, armed, self._teller.incident, now),
             self._teller.record.words,
         )
-
-
-_ANSWERS = ("up", "settling")  # states of the engine in which it can be asked
