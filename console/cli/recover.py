@@ -145,7 +145,9 @@ def _run(call: Call) -> int:
     if held is not None:  # said at once, without looking at anything first
         raise LockedError(project, held)
     from console.actions import runner
+    from console.cli.recover_auto import incident_id
 
+    incident = incident_id(call, call.args.incident)
     plan = _make_plan(call)
     if plan.refused is not None and not (plan.over_budget and call.args.override):
         raise _refusal(plan)
@@ -158,7 +160,7 @@ def _run(call: Call) -> int:
         call.config,
         call.data_dir,
         _actor(),
-        incident=call.args.incident,
+        incident=incident,
         override=call.args.override,
         consent=plan.consent,
     )

@@ -129,3 +129,15 @@ def test_validate_without_an_engine_is_unknown_and_not_well(
     data = json.loads(capsys.readouterr().out)
     assert data["status"] == "unknown"
     assert data["findings"][0]["check"] == "validate.engine"
+
+
+def test_current_is_the_open_incident_and_none_is_said_before_anything_is_looked_at(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = [*options, "recover", "run", "1", "--confirm", "restart app", "--incident", "current"]
+    assert main(run) == 2
+    assert "no incident is open" in capsys.readouterr().err
+    declare = ["incident", "declare", "--title", "down", "--severity", "2", "--no-evidence"]
+    assert main([*options, *declare]) == 0
+    assert main(run) == 3
+    assert "the Docker engine cannot be used" in capsys.readouterr().err
