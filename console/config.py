@@ -153,6 +153,8 @@ class BackupConfig:
     database: str = ""  # "" is the only one there is
     keep_days: int = 30
     rpo: float = 86_400.0  # a newest backup older than this is alarming
+    deadline: float = 3600.0  # seconds that one backup may take
+    hook: str = ""  # a command that keeps the backups instead: console.actions.backup.hook
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,6 @@ WITHOUT_EFFECT = {
     "service": ("environment",),
     "logs": ("format",),
     "cache": ("dsn",),
-    "backup": ("hook",),
 }
 _SEVERITIES = ("sev1", "sev2", "sev3", "sev4")
 
@@ -260,9 +259,9 @@ def _backup(table: Table) -> BackupConfig:
         table.text("database"),
         int(table.number("keep_days", 30, least=1, whole=True)),
         table.duration("rpo", 86_400.0),
+        table.duration("deadline", 3600.0),
+        table.text("hook"),
     )
-    table.text("hook")
-    table.without_effect(*WITHOUT_EFFECT["backup"])
     table.done()
     return section
 

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from console.cli.call import Call
+from console.errors import SevdeckError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -47,17 +48,24 @@ def _create(call: Call) -> int:
     from console.actions.backup import service
 
     found = _done(service.create(call.config, call.data_dir, _actor()))
-    call.answer(_data(found), lambda: f"Backup {found.id}: {_line(found, time.time())}\n{found.path}")
+    where = "" if found.source else f"\n{found.path}"
+    call.answer(_data(found), lambda: f"Backup {found.id}: {_line(found, time.time())}{where}")
     return 0
 
 
 def _list(call: Call) -> int:
     from console.actions import restore_survey
-    from console.actions.backup import manifest
+    from console.actions.backup import manifest, service
 
     place, now = restore_survey.directory(call.config, call.data_dir), time.time()
-    known = manifest.catalog(place)
-    alarms = manifest.alarms(known, call.config.backup.rpo, now)
+    known, silent = manifest.catalog(place), []
+    try:
+        known = _done(service.known(call.config, call.data_dir))
+    except SevdeckError as error:
+        silent = [error.message]
+    # With a hook its backups are the ones that must be there; sizes are compared with their like.
+    relied_on = [b for b in known if b.source or not call.config.backup.hook]
+    alarms = silent or manifest.alarms(relied_on, call.config.backup.rpo, now)
     alarms += [f"{name} cannot be read" for name in manifest.unreadable(place)]
     body = {"directory": str(place), "backups": [_data(b) for b in known], "alarms": alarms}
     lines = [f"{b.id}  {_line(b, now)}" for b in known] + [f"▲ {text}" for text in alarms]
@@ -107,7 +115,8 @@ def _data(b: Backup) -> dict[str, Any]:
         "size": b.size,
         "rows": b.rows,
         "sha256": b.sha256,
-        "path": str(b.path),
+        "path": None if b.source else str(b.path),
+        "source": b.source or "dump",
         "verified": {"at": rfc3339(b.verified.at), "how": b.verified.how, "by": b.verified.by} if b.verified else None,
     }
 
@@ -116,4 +125,5 @@ def _line(b: Backup, now: float) -> str:
     age = b.age(now) / 3600
     words = f"{age / 24:.1f} days" if age >= 48 else f"{age:.1f} h"
     good = f"{b.verified.how}, {b.verified.by}" if b.verified else "not verified"
-    return f"{b.database}, {b.rows} rows, {b.size / 1024:.0f} KiB, {words} old, {good}"
+    what = [b.database, b.source] if b.source else [b.database, f"{b.rows} rows"]
+    return ", ".join([*filter(None, what), f"{b.size / 1024:.0f} KiB", f"{words} old", good])

@@ -53,6 +53,7 @@ class Backup:
     schema_version: str = ""
     verified: Verified | None = None
     files: tuple[str, ...] = ()  # names of what was copied alongside
+    source: str = ""  # "" is our own dump; "hook": another program keeps it, and there is no `path`
 
     @property
     def short(self) -> str:
@@ -66,7 +67,7 @@ class Backup:
         return max(0.0, now - self.created_at)
 
     def as_json(self) -> dict[str, Any]:
-        body = {k: v for k, v in asdict(self).items() if k != "path"}
+        body = {k: v for k, v in asdict(self).items() if k not in ("path", "source")}
         return {"format": FORMAT, **body, "dump": self.path.name}
 
 
@@ -90,6 +91,14 @@ def mark(backup: Backup, verified: Verified) -> Backup:
     return found
 
 
+def withdraw(backup: Backup) -> Backup:
+    """It was good once and is not any more: nobody may rely on it, and none is kept for it. Raises OSError."""
+    found = replace(backup, verified=None)
+    if backup.verified is not None:
+        write(found)
+    return found
+
+
 def catalog(directory: Path) -> list[Backup]:
     """Every finished backup, newest first. A manifest that cannot be read is no backup; see `unreadable`."""
     found = []
@@ -107,9 +116,13 @@ def unreadable(directory: Path) -> list[str]:
 
 def find(directory: Path, ident: str) -> Backup:
     """The backup whose id is, or ends with, `ident`; "" is the newest. Raises UsageError."""
-    known = catalog(directory)
+    return pick(catalog(directory), ident, f"in {directory}")
+
+
+def pick(known: Sequence[Backup], ident: str, where: str = "") -> Backup:
+    """`find` among these, which stand newest first. Raises UsageError."""
     if not known:
-        raise UsageError(f"there is no backup in {directory}", remedy="Make one: sevdeck backup create")
+        raise UsageError(" ".join(("there is no backup", where)).strip(), remedy="Make one: sevdeck backup create")
     if not ident:
         return known[0]
     fitting = [b for b in known if b.id == ident] or [b for b in known if b.id.endswith(ident)]
