@@ -137,6 +137,9 @@ def refusal(level: int, service: str, facts: Facts, config: Config, *, unattende
     if level == 1 and not facts.of(service):
         known = ", ".join(services(facts)) or "none"
         return Refusal(f"there is no container of service {service}", f"services here: {known}")
+    held = _held(level, targets, facts)
+    if held:
+        return held
     lacking = rebuild.refusal(facts) if level == 3 else restore.refusal(facts) if level == 4 else None
     if lacking is not None:
         return lacking
@@ -146,9 +149,6 @@ def refusal(level: int, service: str, facts: Facts, config: Config, *, unattende
         )
     if level == 2 and facts.missing:
         return Refusal(f"no container of {', '.join(facts.missing)} exists", "create it: sevdeck recover run 3")
-    held = _held(level, targets, facts)
-    if held:
-        return held
     if unattended and level == 1 and all(c.stopped_by_hand for c in facts.of(service)):
         return Refusal(f"{service} was stopped on purpose", "a person may start it")
     if unattended and level == 4:

@@ -261,7 +261,9 @@ def test_config_check_names_what_has_no_effect_yet_and_does_not_fail(here: Path)
     (here / "sevdeck.toml").write_text('[service]\nenvironment = "lab"\n')
     done = program("config", "check", cwd=here)
     assert done.returncode == 0
-    assert "sevdeck.toml:2: service.environment: accepted, has no effect yet" in done.stdout and "is well." in done.stdout
+    assert (
+        "sevdeck.toml:2: service.environment: accepted, has no effect yet" in done.stdout and "is well." in done.stdout
+    )
     told = json.loads(program("config", "check", "--json", cwd=here).stdout)
     assert told["valid"] is True and [notice["key"] for notice in told["notices"]] == ["service.environment"]
 
