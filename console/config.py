@@ -154,6 +154,9 @@ class BackupConfig:
     keep_days: int = 30
     rpo: float = 86_400.0  # a newest backup older than this is alarming
     deadline: float = 3600.0  # seconds that one backup may take
+    files: tuple[str, ...] = ()  # globs, copied alongside with the Compose files
+    secrets: str = "exclude"  # of those files: "exclude" or "encrypt"
+    key: str = ""  # for "encrypt": an age recipient, or a reference to a passphrase
     hook: str = ""  # a command that keeps the backups instead: console.actions.backup.hook
 
 

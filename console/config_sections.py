@@ -260,6 +260,9 @@ def _backup(table: Table) -> BackupConfig:
         int(table.number("keep_days", 30, least=1, whole=True)),
         table.duration("rpo", 86_400.0),
         table.duration("deadline", 3600.0),
+        table.texts("files"),
+        table.choice("secrets", ("exclude", "encrypt"), "exclude"),
+        table.text("key", check=_backup_key_fault),
         table.text("hook"),
     )
     table.done()
@@ -368,6 +371,11 @@ def _query_fault(kind: str, text: str) -> str:
         except re.error as error:
             return f"not a regular expression: {error}"
     return ""
+
+
+def _backup_key_fault(text: str) -> str:
+    ok = not text or text.startswith(("env:", "file:", "age1"))
+    return "" if ok else 'expected an age recipient "age1...", or "file:/path" or "env:NAME" of a passphrase'
 
 
 def _timezone_fault(text: str) -> str:

@@ -26,6 +26,12 @@ _REAP = (
     'for p in /proc/[0-9]*; do tr "\\0" "\\n" <"$p/environ" 2>/dev/null | grep -qxF "$1" && kill -9 "${p#/proc/}"; '
     "done; true"
 )
+# Ends `command` when standard input does. A shell gives what it starts with & no input of its own, hence the copy.
+_WHILE_HELD = (
+    "exec 3<&0; {command} </dev/null 3<&- & work=$!; "
+    '{{ read -r _ <&3; kill -9 "$work"; }} >/dev/null 2>&1 & guard=$!; '
+    'exec 3<&-; wait "$work"; code=$?; kill "$guard"; exit "$code"'
+)
 _COPY = re.compile(r"_(?:pre|restore)_\d{8}_\d{6}$")
 _TEMPLATES = ("postgres", "template0", "template1")
 
@@ -93,8 +99,17 @@ class Postgres:
         return {str(name): TableCount(int(c["rows"] or 0), c["last"]) for name, c in told.items()}
 
     async def dump(self, database: str, target: int, seconds: float) -> None:
-        """Write a dump in custom format to the open file `target`. Raises PostgresError; the file is the caller's."""
-        await self.run(f'exec pg_dump -Fc -U {self._who} -d "$1"', [database], seconds, stdout=target)
+        """Write a dump in custom format to the open file `target`. Raises PostgresError; the file is the caller's.
+
+        Its standard input is ours and stays open as long as we live: when we are killed, the dump is too.
+        """
+        ours, held = os.pipe()
+        try:
+            command = f'pg_dump -Fc -U {self._who} -d "$1"'
+            await self.run(_WHILE_HELD.format(command=command), [database], seconds, stdin=ours, stdout=target)
+        finally:
+            os.close(held)
+            os.close(ours)
 
     async def roles(self, target: int, seconds: float = 60.0) -> None:
         """Write roles and their password hashes as statements to the open file `target`. Raises PostgresError."""

@@ -39,9 +39,24 @@ def _actor() -> Actor:
 
 
 def _done(work: Coroutine[Any, Any, Any]) -> Any:
+    """Ended from outside it cleans up first, as after Ctrl-C: nothing of a backup that was begun may stay."""
     import asyncio
 
-    return asyncio.run(work)
+    try:
+        return asyncio.run(_interruptible(work))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+async def _interruptible(work: Coroutine[Any, Any, Any]) -> Any:
+    import asyncio
+    import signal
+
+    task = asyncio.current_task()
+    if task is not None:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await work
 
 
 def _create(call: Call) -> int:
@@ -49,6 +64,8 @@ def _create(call: Call) -> int:
 
     found = _done(service.create(call.config, call.data_dir, _actor()))
     where = "" if found.source else f"\n{found.path}"
+    where += f"\n{found.archive}: {', '.join(found.files)}" if found.archive else ""
+    where += "".join(f"\n▲ left out: {what}" for what in found.left_out)
     call.answer(_data(found), lambda: f"Backup {found.id}: {_line(found, time.time())}{where}")
     return 0
 
@@ -117,6 +134,8 @@ def _data(b: Backup) -> dict[str, Any]:
         "sha256": b.sha256,
         "path": None if b.source else str(b.path),
         "source": b.source or "dump",
+        "files": list(b.files),
+        "left_out": list(b.left_out),
         "verified": {"at": rfc3339(b.verified.at), "how": b.verified.how, "by": b.verified.by} if b.verified else None,
     }
 

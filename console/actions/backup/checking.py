@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from console.actions.backup.making import digest_of
 from console.actions.backup.manifest import Backup, Verified, mark
@@ -36,6 +37,8 @@ async def check(backup: Backup, server: Postgres, database: str = "") -> list[Fi
 def bytes_of(backup: Backup) -> list[Finding]:
     """Size, then sha256, against what was written down. Blocking."""
     found = [_file(backup)]
+    if found[-1].status is Status.OK and backup.archive:
+        found.insert(0, _archive(backup))
     return [*found, _bytes(backup)] if found[-1].status is Status.OK else found
 
 
@@ -109,6 +112,18 @@ def _file(backup: Backup) -> Finding:
     if size != backup.size:
         return _finding("file", Status.FAIL, f"{size} bytes, {backup.size} were written: it was cut or changed")
     return _finding("file", Status.OK, f"{size} bytes")
+
+
+def _archive(backup: Backup) -> Finding:
+    """The files alongside: without them the dump is still good."""
+    place = backup.path.with_name(Path(backup.archive).name)
+    try:
+        with place.open("rb") as file:
+            same = digest_of(file.fileno()) == backup.archive_sha256
+    except OSError as error:
+        return _finding("files", Status.WARN, f"{place.name}: {error.strerror}")
+    many = f"{len(backup.files)} file{'' if len(backup.files) == 1 else 's'} alongside"
+    return _finding("files", Status.OK if same else Status.WARN, many if same else f"{many}: sha256 differs")
 
 
 def _bytes(backup: Backup) -> Finding:

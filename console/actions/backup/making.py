@@ -13,12 +13,15 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from console.actions.backup import alongside
+from console.actions.backup.alongside import NOTHING, Wanted
 from console.actions.backup.manifest import Backup, catalog, new_id, write
 from console.actions.postgres import Postgres, PostgresError
 from console.errors import RefusedError, SevdeckError
@@ -28,6 +31,9 @@ from console.incident.events import Actor
 DEADLINE = 3600.0  # seconds for one dump, unless the caller knows better
 _ROOM = 1.5  # times the last dump that must be free
 _CHUNK = 1 << 20
+_STEM = len("20261123-030005-a7f3c1")
+_OWN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}\.(?:dump|roles\.sql|files\.tar\.gz(?:\.enc|\.age)?)")
+_ORPHAN = 3600.0  # seconds
 
 
 class BackupError(SevdeckError):
@@ -42,11 +48,13 @@ class Order:
     project: str
     database: str  # "" is the only one there is
     actor: Actor
+    alongside: Wanted = NOTHING
 
 
 async def create(server: Postgres, order: Order, deadline: float = DEADLINE) -> Backup:
     """Dump the database and write its manifest. Raises RefusedError (no room, no such database), BackupError."""
     began = time.time()
+    alongside.check(order.alongside)
     ensure_directory(order.directory)
     sweep(order.directory)
     try:
@@ -54,21 +62,13 @@ async def create(server: Postgres, order: Order, deadline: float = DEADLINE) -> 
         database = chosen(order.database, databases)
         room(order.directory, databases[database])
         version, tables = await server.version(), await server.counts(database)
-        ident = new_id(began)
-        part = order.directory / f".{ident}.part"
-        try:
-            size, digest = await _dump(server, database, part, deadline)
-        except BaseException:
-            _discard(part)
-            raise
-        after = await server.counts(database)
-        await _roles(server, order.directory / f"{ident}.roles.sql")
     except PostgresError as error:
         raise BackupError(f"the database does not give a dump: {error.message}") from error
-    target = order.directory / f"{ident}.dump"
+    ident = new_id(began)
+    part, target, roles = _files(order.directory, ident)
+    archive = order.directory / f"{ident}{order.alongside.suffix}"
     try:
-        part.rename(target)
-        RealDisk().sync_directory(order.directory)
+        size, digest = await _dump(server, database, part, deadline)
         found = Backup(
             id=ident,
             created_at=began,
@@ -82,15 +82,35 @@ async def create(server: Postgres, order: Order, deadline: float = DEADLINE) -> 
             by=order.actor.name,
             took=round(time.time() - began, 2),
             tables=tables,
-            after=after,
+            after=await server.counts(database),
             schema_version=await schema_version(server, database),
         )
+        await _roles(server, roles)
+        kept = await alongside.keep(order.alongside, archive)
+        found = replace(
+            found,
+            files=kept.names,
+            left_out=kept.left_out,
+            archive=archive.name if kept.names else "",
+            archive_sha256=kept.sha256,
+        )
+        part.rename(target)
+        RealDisk().sync_directory(order.directory)
         write(found)
-    except BaseException:
-        _discard(part)
-        _discard(target)
+    except BaseException as error:
+        for file in (part, target, roles, archive):
+            _discard(file)
+        if isinstance(error, PostgresError):
+            raise BackupError(f"the database does not give a dump: {error.message}") from error
+        if isinstance(error, OSError):
+            raise BackupError(f"{order.directory} cannot be written: {error.strerror or error}") from error
         raise
     return found
+
+
+def _files(directory: Path, ident: str) -> tuple[Path, Path, Path]:
+    """While it is written; the dump; the roles."""
+    return directory / f".{ident}.part", directory / f"{ident}.dump", directory / f"{ident}.roles.sql"
 
 
 async def _roles(server: Postgres, target: Path) -> None:
@@ -147,14 +167,21 @@ async def schema_version(server: Postgres, database: str) -> str:
     return ""
 
 
-def sweep(directory: Path) -> int:
-    """Remove part files that nobody writes any more. Returns how many."""
+def sweep(directory: Path, now: float | None = None) -> int:
+    """Remove what a kill left: part files that nobody writes any more, files without a manifest. Returns how many."""
     removed = 0
     for part in directory.glob(".*.part"):
         with contextlib.suppress(OSError), part.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             part.unlink()
             removed += 1
+    known = {place.stem for place in directory.glob("*.json")}
+    for found in (p for p in directory.iterdir() if _OWN.fullmatch(p.name) and p.name[:_STEM] not in known):
+        # Another project's backup may be just about to get its manifest: seconds, where this waits for an hour.
+        with contextlib.suppress(OSError):
+            if (time.time() if now is None else now) - found.stat().st_mtime > _ORPHAN:
+                found.unlink()
+                removed += 1
     return removed
 
 

@@ -53,6 +53,9 @@ class Backup:
     schema_version: str = ""
     verified: Verified | None = None
     files: tuple[str, ...] = ()  # names of what was copied alongside
+    left_out: tuple[str, ...] = ()  # what was to be copied and was not, with the reason
+    archive: str = ""  # name of the archive that they are in
+    archive_sha256: str = ""
     source: str = ""  # "" is our own dump; "hook": another program keeps it, and there is no `path`
 
     @property
@@ -160,7 +163,8 @@ def _manifests(directory: Path) -> list[Path]:
 def _read(place: Path) -> Backup:
     raw = json.loads(place.read_bytes())
     words = {key: clean(str(raw[key]), 200) for key in ("id", "project", "database", "sha256")}
-    more = {key: clean(str(raw.get(key, "")), 200) for key in ("host", "by", "schema_version")}
+    known = ("host", "by", "schema_version", "archive", "archive_sha256")
+    more = {key: clean(str(raw.get(key, "")), 200) for key in known}
     verified = raw.get("verified")
     return Backup(
         **words,
@@ -174,6 +178,7 @@ def _read(place: Path) -> Backup:
         after=_counts(raw.get("after")),
         verified=Verified(float(verified["at"]), str(verified["how"]), str(verified["by"])) if verified else None,
         files=tuple(str(f) for f in raw.get("files", ())),
+        left_out=tuple(str(f) for f in raw.get("left_out", ())),
     )
 
 

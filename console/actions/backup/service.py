@@ -11,6 +11,7 @@ from pathlib import Path
 
 from console.actions import gather, restore_survey
 from console.actions.backup import checking, making, manifest
+from console.actions.backup.alongside import NOTHING, Wanted
 from console.actions.backup.hook import Hook
 from console.actions.backup.manifest import Backup
 from console.actions.engine import DockerDriver
@@ -33,6 +34,7 @@ class Place:
     directory: Path
     project: str
     service: str
+    alongside: Wanted = NOTHING
 
 
 @asynccontextmanager
@@ -52,10 +54,22 @@ async def at_work(config: Config, data_dir: Path, actor: Actor, what: str) -> As
     driver = DockerDriver(config.docker, keep_fds=(lock.fd,))
     try:
         place = restore_survey.directory(config, data_dir)
-        yield Place(Postgres(driver, container[0]), place, facts.project, container[1])
+        yield Place(Postgres(driver, container[0]), place, facts.project, container[1], _alongside(facts, config))
     finally:
         driver.close()
         lock.release()
+
+
+def _alongside(facts: Facts, config: Config) -> Wanted:
+    """The files that the project is built from, where they are on this host, and those that were asked for."""
+    asked, built = config.backup, facts.blueprint.project if facts.blueprint else None
+    paths: list[str] = []
+    if built is not None:
+        home = Path(built.directory) if built.directory else Path(built.files[0]).parent if built.files else None
+        env = [str(home / ".env")] if home else []
+        paths = [p for p in (*built.files, *built.env_files, *env) if Path(p).is_file()]
+    own = [str(config.path)] if config.path else []
+    return Wanted((*paths, *own, *asked.files), asked.secrets, asked.key)
 
 
 def hook(config: Config, data_dir: Path, project: str = "", keep_fds: tuple[int, ...] = ()) -> Hook:
@@ -109,7 +123,7 @@ async def create(config: Config, data_dir: Path, actor: Actor) -> Backup:
         async with hook_at_work(config, data_dir, actor, "backup") as program:
             return await program.create()
     async with at_work(config, data_dir, actor, "backup") as place:
-        order = making.Order(place.directory, place.project, config.backup.database, actor)
+        order = making.Order(place.directory, place.project, config.backup.database, actor, place.alongside)
         return await making.create(place.server, order, config.backup.deadline)
 
 
