@@ -126,6 +126,13 @@ class Postgres:
         with dump.open("rb") as source:
             await self.run("exec pg_restore -f /dev/null", [], seconds, stdin=source.fileno())
 
+    async def header(self, dump: Path, seconds: float) -> dict[str, str]:
+        """What the dump says of itself: "dbname", "Dumped from database version", "Dumped by pg_dump version" ..."""
+        with dump.open("rb") as source:
+            ran = await self.run("exec pg_restore --list", [], seconds, stdin=source.fileno())
+        told = (line[1:].partition(":") for line in ran.out.decode(errors="replace").splitlines() if line[:1] == ";")
+        return {name.strip(): clean(value.strip(), 200) for name, colon, value in told if colon}
+
     async def run(
         self, script: str, arguments: list[str], seconds: float, *, stdin: int | None = None, stdout: int | None = None
     ) -> Ran:

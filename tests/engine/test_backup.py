@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -156,3 +158,21 @@ def test_what_a_damaged_one_was_is_forgotten(healthy_lab: Lab, sevdeck: Sevdeck)
     dump.write_bytes(raw)
     assert sevdeck("backup", "verify", "--json").data["verified"] is None
     assert "no backup was ever verified" in sevdeck("backup", "list", "--json").data["alarms"]
+
+
+def test_another_dump_in_its_place_is_named(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
+    """With a manifest that fits its bytes, as a person would mend a checksum that does not."""
+    made = sevdeck("backup", "create", "--json").data
+    dump = Path(made["path"])
+    dumped = healthy_lab.stack.docker(
+        "exec", healthy_lab.stack.container("postgres"), "sh", "-c", "pg_dump -Fc -U postgres -d template1 | base64"
+    )
+    raw = base64.b64decode(dumped.stdout)
+    dump.write_bytes(raw)
+    place = dump.with_suffix(".json")
+    told = json.loads(place.read_text())
+    told.update(size=len(raw), sha256=hashlib.sha256(raw).hexdigest())
+    place.write_text(json.dumps(told))
+    checked = sevdeck("backup", "verify", "--json")
+    assert (checked.code, checked.data["good"]) == (1, False)
+    assert checked.data["checks"][-1]["summary"] == "it is a dump of database template1, the manifest says shop"

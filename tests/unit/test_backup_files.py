@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import shutil
@@ -171,14 +172,14 @@ def test_settings_that_name_no_key_are_a_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("age") is None, reason="age is not installed")
-async def test_a_recipient_of_age_is_enough_to_encrypt(project: Path) -> None:
+def test_a_recipient_of_age_is_enough_to_encrypt(project: Path) -> None:
     identity = project / "identity"
     subprocess.run(["age-keygen", "-o", str(identity)], check=True, capture_output=True, timeout=30)
     recipient = identity.read_text().partition("public key: ")[2].split()[0]
     wanted = Wanted((f"{project}/.env",), "encrypt", recipient)
     target = project / f"x{wanted.suffix}"
     alongside.check(wanted)
-    await alongside.keep(wanted, target)
+    asyncio.run(alongside.keep(wanted, target))
     argv = ["age", "--decrypt", "-i", str(identity), str(target)]
     opened = subprocess.run(argv, check=True, capture_output=True, timeout=30).stdout
     assert SECRETS[2] in unpacked(opened)[".env"]

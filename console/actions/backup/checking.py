@@ -14,6 +14,7 @@ from console.checks.check import Finding, Status
 
 _PER_BYTE = 1 / 2_000_000  # seconds; the slowest decode seen read five times as fast
 _LEAST = 60.0
+_NEWER = "unsupported version"  # pg_restore of a format that its own pg_dump does not write yet
 
 
 def patience(backup: Backup) -> float:
@@ -29,6 +30,8 @@ async def check(backup: Backup, server: Postgres, database: str = "") -> list[Fi
     found = await asyncio.to_thread(bytes_of, backup)
     if found[-1].status is Status.OK:
         found.append(await _decode(backup, server))
+    if found[-1].status is Status.OK:
+        found += await _header(backup, server)
     if found[-1].status is Status.OK:
         found += [await _version(backup, server), _of(backup, database)]
     return found
@@ -133,11 +136,28 @@ def _bytes(backup: Backup) -> Finding:
     return _finding("bytes", Status.OK if same else Status.FAIL, words)
 
 
+async def _header(backup: Backup, server: Postgres) -> list[Finding]:
+    """Nothing where the dump is what its manifest says; somebody may have put another one in its place."""
+    try:
+        told = await server.header(backup.path, _LEAST)
+    except PostgresError as error:
+        return [_finding("header", Status.UNKNOWN if error.silent else Status.FAIL, error.message)]
+    name, version = told.get("dbname", ""), told.get("Dumped from database version", "")
+    if name != backup.database:
+        words = f"it is a dump of database {name or '(not said)'}, the manifest says {backup.database}"
+        return [_finding("header", Status.FAIL, words)]
+    if version.partition(".")[0] != str(backup.server):
+        words = f"it was dumped from server {version or '(not said)'}, the manifest says {backup.server}"
+        return [_finding("header", Status.FAIL, words)]
+    return []
+
+
 async def _decode(backup: Backup, server: Postgres) -> Finding:
     try:
         await server.decode(backup.path, patience(backup))
     except PostgresError as error:
-        return _finding("decode", Status.UNKNOWN if error.silent else Status.FAIL, error.message)
+        words = f"too new for this server's pg_restore: {error.message}" if _NEWER in error.message else error.message
+        return _finding("decode", Status.UNKNOWN if error.silent else Status.FAIL, words)
     return _finding("decode", Status.OK, "read to its last byte")
 
 

@@ -23,7 +23,7 @@ from console.config import Config
 from console.errors import RefusedError, UsageError
 from console.incident.events import Actor
 
-_DAMAGE = ("file", "bytes", "decode", "restore")  # the backup itself; another server or database is no damage
+_DAMAGE = ("file", "bytes", "decode", "header", "restore")  # the backup itself; another server or database is no damage
 
 
 @dataclass(frozen=True, slots=True)
