@@ -111,10 +111,19 @@ def _from(found: Any) -> Attempts:
     return Attempts(**values)
 
 
+def open_lock(path: Path) -> int:
+    """A file to be locked by everybody of the directory's group, whatever the umask of whoever came first."""
+    mode = file_mode(path.parent)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
+    with contextlib.suppress(PermissionError):  # somebody else's, who made it so already
+        os.fchmod(fd, mode)
+    return fd
+
+
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Held for milliseconds, so that waiting for it is no risk."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, file_mode(path.parent))
+    fd = open_lock(path)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield

@@ -26,7 +26,7 @@ from console.actions.gather import Seen
 from console.actions.runview import RunView
 from console.config import Config
 from console.errors import RefusedError
-from console.incident.disk import ensure_directory, file_mode
+from console.incident.disk import ensure_directory
 from console.incident.events import Actor
 from console.watch.lane import Lane
 
@@ -320,7 +320,7 @@ def alone(data_dir: Path, who: str) -> Iterator[None]:
     """One climb at a time: between two runs of one the project's lock is free. Raises RefusedError, OSError."""
     path = attempts.directory(data_dir) / "climb.lock"
     ensure_directory(path.parent)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, file_mode(path.parent))
+    fd = attempts.open_lock(path)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -20,6 +21,7 @@ from console.actions.attempts import Attempts
 from console.actions.ceiling import Armed
 from console.actions.climb import Climbed, Ways
 from console.actions.facts import Facts, PastRun
+from console.actions.monitor import heartbeat
 from console.actions.router import Route
 from console.actions.run import Run
 from console.actions.runs import Request
@@ -442,6 +444,20 @@ def test_a_damaged_memory_forgets_the_backoff_and_nothing_else_breaks(tmp_path: 
     for content in ("", "[]", "{", '{"count": "x", "frozen": 3}'):
         file.write_text(content)
         assert attempts.load(tmp_path, PROJECT) == Attempts()
+
+
+def test_locks_and_memory_belong_to_the_group_of_a_shared_directory(tmp_path: Path) -> None:
+    tmp_path.chmod(0o2770)
+    before = os.umask(0o077)
+    try:
+        attempts.update(tmp_path, PROJECT, lambda known: known.begun(5.0))
+        with climb.alone(tmp_path, "ana"), heartbeat.only_one(tmp_path):
+            pass
+    finally:
+        os.umask(before)
+    found = {p.name: p.stat().st_mode & 0o777 for p in attempts.directory(tmp_path).iterdir()}
+    assert set(found) == {"attempts-shop.json", "attempts-shop.lock", "climb.lock", "watch.lock"}
+    assert set(found.values()) == {0o660}
 
 
 def test_a_project_of_any_name_is_one_plain_file(tmp_path: Path) -> None:

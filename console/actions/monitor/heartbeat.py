@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from console.actions.attempts import directory
+from console.actions.attempts import directory, open_lock
 from console.errors import RefusedError
-from console.incident.disk import ensure_directory, file_mode, write_atomically
+from console.incident.disk import ensure_directory, write_atomically
 from console.text import clean
 
 SILENT = 90.0  # seconds; a turn takes 10, and as long as a slow probe
@@ -133,7 +133,7 @@ def only_one(data_dir: Path) -> Iterator[None]:
     """Be the monitor of this data directory. Raises RefusedError while another is, OSError."""
     place = directory(data_dir)
     ensure_directory(place)
-    fd = os.open(place / "watch.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, file_mode(place))
+    fd = open_lock(place / "watch.lock")
     try:
         for attempt in range(20):  # whoever only looks holds it for microseconds
             try:
