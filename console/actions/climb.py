@@ -172,8 +172,8 @@ class _Climb:
             return True
         if not self._confirmed and self._ways.confirm is not None:
             self._ways.confirm(plan, found)
-            self._confirmed = True
-            return plan.expired(self._ways.wall())
+            self._confirmed = not plan.expired(self._ways.wall())  # whoever thought for long is asked anew
+            return not self._confirmed
         return False
 
     async def _run(self, plan: Plan, found: router.Route) -> Climbed | None:

@@ -261,6 +261,19 @@ def test_a_person_is_asked_for_the_first_plan_only_and_is_not_stopped_by_a_freez
     assert [r.level for r in ended.rungs] == [1, 2]
 
 
+def test_who_thinks_for_longer_than_the_plan_lives_is_asked_anew(ladder: Ladder) -> None:
+    hang(ladder, "app")
+    asked: list[str] = []
+
+    def slow(plan: Plan, route: Route) -> None:
+        asked.append(plan.plan_id)
+        if len(asked) == 1:
+            ladder.ahead += 300
+
+    assert ladder.go(confirm=slow).verdict == "mended"
+    assert len(asked) == 2
+
+
 def test_a_refused_plan_is_not_run(ladder: Ladder) -> None:
     hang(ladder, "app")
     spent = config(recovery=RecoveryConfig(2, 0.02, {"level1": "0/15m"}))

@@ -111,8 +111,10 @@ class Recoverer:
         levels = [{"level": r.level, "service": r.service, "run": r.run_id, "outcome": r.outcome} for r in ended.rungs]
         more: dict[str, Any] = {"levels": levels} if levels else {}
         if ended.verdict == "mended":
-            words = ", then ".join(r.title for r in ended.rungs)
-            await self._teller.tell("recovered", f"{words}: {ended.rungs[-1].reason}", **more)
+            words, last = ", then ".join(r.title for r in ended.rungs), ended.rungs[-1]
+            await self._teller.tell(
+                "recovered", f"{words}: {last.reason if last.outcome == 'ok' else ended.reason}", **more
+            )
         elif not happened and ended.text != self._said:
             await self._teller.tell("waiting", ended.text, **more)
         for one in happened:
