@@ -35,9 +35,11 @@ def _for_ever(call: Call) -> int:
     import signal
 
     from console.actions.attempts import directory
+    from console.actions.monitor.messages import keep_small
     from console.actions.monitor.watch import Monitor
 
     call.open_log()
+    keep_small()
     monitor = Monitor(call.config, call.data_dir, lambda line: _emit(call, line), max_level=call.args.max_level)
     interrupted = False
 

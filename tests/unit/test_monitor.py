@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.actions.facts import HealthCheck, ServiceContainer
-from console.actions.monitor import heartbeat
+from console.actions.monitor import heartbeat, messages
 from console.actions.monitor.engine import Pulse
 from console.actions.monitor.episode import CERTAIN, Episode, Sample
 from console.actions.monitor.heartbeat import Beat, stamp
@@ -379,6 +380,28 @@ def test_systemd_is_told_and_without_it_nothing_happens(tmp_path: Path) -> None:
         ]  # fmt: skip
     notifier.ready()
     Notifier({}).ready()
+
+
+def test_messages_of_a_program_that_lives_for_months_stay_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "LIMIT", 3000)
+    now = [0.0]
+    file = tmp_path / "sevdeck.log"
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.addFilter(messages.Sparse(handler, lambda: now[0]))
+    log = logging.Logger("test")
+    log.addHandler(handler)
+    for hour in range(6):
+        now[0] = hour * 3600.0
+        for number in range(100):
+            log.error("hour %d, message %d, %s", hour, number, "x" * 60)
+    handler.close()
+    text = file.read_text() + (tmp_path / "sevdeck.log.1").read_text()
+    assert "hour 5, message 19," in text
+    assert "message 20," not in text
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["sevdeck.log", "sevdeck.log.1"]
+    assert file.stat().st_size < 6000
 
 
 def test_a_beat_survives_its_file(tmp_path: Path) -> None:
