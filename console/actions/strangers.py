@@ -33,7 +33,8 @@ class Strangers:
     """Reads the engine's events between the steps of one run. `since`: unix seconds of the run's begin."""
 
     def __init__(self, driver: EngineDriver, project: str, since: float) -> None:
-        self._driver, self._project, self._since = driver, project, since
+        self._driver, self._project = driver, project
+        self._begun = self._since = since
         self._ours: list[tuple[float, float, Step]] = []
         self._known: set[tuple[int, str, str]] = set()
 
@@ -62,6 +63,8 @@ class Strangers:
             if action == "die":
                 died.add(ident)
             if not isinstance(at, int) or action not in _CHANGES or (at, action, ident) in self._known:
+                continue
+            if at / _NANO < self._begun:  # the engine counts whole seconds: those of a worker before us come along
                 continue
             self._known.add((at, action, ident))
             about = actor.get("Attributes") or {}
