@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,12 +26,17 @@ _REAP = (
     'for p in /proc/[0-9]*; do tr "\\0" "\\n" <"$p/environ" 2>/dev/null | grep -qxF "$1" && kill -9 "${p#/proc/}"; '
     "done; true"
 )
-# Ends `command` when standard input does. A shell gives what it starts with & no input of its own, hence the copy.
+# Ends COMMAND when standard input does. A shell gives what it starts with & no input of its own, hence the copy.
 _WHILE_HELD = (
-    "exec 3<&0; {command} </dev/null 3<&- & work=$!; "
-    '{{ read -r _ <&3; kill -9 "$work"; }} >/dev/null 2>&1 & guard=$!; '
+    "exec 3<&0; COMMAND </dev/null 3<&- & work=$!; "
+    '{ read -r _ <&3; kill -9 "$work"; } >/dev/null 2>&1 & guard=$!; '
     'exec 3<&-; wait "$work"; code=$?; kill "$guard"; exit "$code"'
 )
+_BEGIN = (
+    "SET idle_in_transaction_session_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+    "SELECT pg_export_snapshot();"
+)
+_GLANCE = 0.02  # seconds between looks at what a session said
 _COPY = re.compile(r"_(?:pre|restore)_\d{8}_\d{6}$")
 _TEMPLATES = ("postgres", "template0", "template1")
 
@@ -95,18 +100,44 @@ class Postgres:
 
     async def counts(self, database: str, seconds: float = 60.0) -> dict[str, TableCount]:
         """Rows of every table, by `count(*)`: what a restore is compared with."""
-        told = json.loads(await self.value(" ".join(_COUNTS.split()), database, seconds) or "{}")
-        return {str(name): TableCount(int(c["rows"] or 0), c["last"]) for name, c in told.items()}
+        return _counted(await self.value(" ".join(_COUNTS.split()), database, seconds) or "{}")
 
-    async def dump(self, database: str, target: int, seconds: float) -> None:
+    @contextlib.asynccontextmanager
+    async def snapshot(self, database: str, seconds: float) -> AsyncIterator[tuple[str, dict[str, TableCount]]]:
+        """(id, rows): a dump made with this id, while this is open, holds just these rows. Raises PostgresError.
+
+        The session ends with its standard input, so when we are killed too.
+        """
+        ours, held = os.pipe()
+        said = os.memfd_create("snapshot", os.MFD_CLOEXEC)
+        script = f'exec psql -X -q -A -t -v ON_ERROR_STOP=1 -U {self._who} -d "$1"'
+        session = asyncio.ensure_future(self.run(script, [database], seconds, stdin=ours, stdout=said))
+        try:
+            os.write(held, f"{_BEGIN} {' '.join(_COUNTS.split())};\n".encode())
+            while (told := os.pread(said, os.fstat(said).st_size, 0)).count(b"\n") < 2:
+                if session.done():
+                    await session
+                    raise PostgresError("the session of the snapshot ended")
+                await asyncio.sleep(_GLANCE)
+            ident, counted = told.decode(errors="replace").splitlines()[:2]
+            yield ident, _counted(counted)
+        finally:
+            os.close(held)
+            with contextlib.suppress(PostgresError, TimeoutError):
+                await asyncio.wait_for(session, _REAP_SECONDS)
+            os.close(ours)
+            os.close(said)
+
+    async def dump(self, database: str, target: int, seconds: float, snapshot: str = "") -> None:
         """Write a dump in custom format to the open file `target`. Raises PostgresError; the file is the caller's.
 
         Its standard input is ours and stays open as long as we live: when we are killed, the dump is too.
         """
         ours, held = os.pipe()
         try:
-            command = f'pg_dump -Fc -U {self._who} -d "$1"'
-            await self.run(_WHILE_HELD.format(command=command), [database], seconds, stdin=ours, stdout=target)
+            command = f'pg_dump -Fc ${{2:+"--snapshot=$2"}} -U {self._who} -d "$1"'
+            script = _WHILE_HELD.replace("COMMAND", command)
+            await self.run(script, [database, snapshot], seconds, stdin=ours, stdout=target)
         finally:
             os.close(held)
             os.close(ours)
@@ -179,6 +210,10 @@ def compare(before: Mapping[str, TableCount], after: Mapping[str, TableCount]) -
         if name in after and was.last is not None and (after[name].last or 0) < was.last
     ]
     return gone + fewer + back
+
+
+def _counted(told: str) -> dict[str, TableCount]:
+    return {str(name): TableCount(int(c["rows"] or 0), c["last"]) for name, c in json.loads(told).items()}
 
 
 def _telling(ran: Ran) -> str:

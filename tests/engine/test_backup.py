@@ -26,9 +26,19 @@ def sevdeck(healthy_lab: Lab, tmp_path: Path) -> Sevdeck:
     return Sevdeck(tmp_path, configured(healthy_lab))
 
 
+def at_work(lab: Lab) -> str:
+    """What runs in the database's container."""
+    return lab.stack.docker("top", lab.stack.container("postgres"), "-eo", "pid,args").stdout
+
+
 def dumping(lab: Lab) -> bool:
-    """Is there a pg_dump in the database's container?"""
-    return "pg_dump" in lab.stack.docker("top", lab.stack.container("postgres"), "-eo", "pid,args").stdout
+    return "pg_dump -Fc" in at_work(lab)
+
+
+def all_gone(lab: Lab) -> bool:
+    """Neither the dump nor the session that holds its snapshot, nor anything else of ours."""
+    running = at_work(lab)
+    return "pg_dump" not in running and "PGAPPNAME=sevdeck" not in running
 
 
 @contextlib.contextmanager
@@ -76,7 +86,7 @@ def test_one_that_is_told_to_stop_takes_everything_along(
         out, _ = making.communicate(timeout=30)
         assert making.returncode == 130, out
         assert "Traceback" not in out
-        wait_until(lambda: not dumping(healthy_lab), "its end in the container", deadline=AT_ONCE)
+        wait_until(lambda: all_gone(healthy_lab), "its end in the container", deadline=AT_ONCE)
         assert left(sevdeck.data / "backups") == []
         assert sevdeck("backup", "list", "--json").data["alarms"] == ["there is no backup"]
 
@@ -90,7 +100,7 @@ def test_one_that_is_killed_takes_its_dump_along_and_the_next_tidies_up(healthy_
         assert "backup" in refused.err
         making.kill()
         making.communicate(timeout=30)
-        wait_until(lambda: not dumping(healthy_lab), "its end in the container", deadline=AT_ONCE)
+        wait_until(lambda: all_gone(healthy_lab), "its end in the container", deadline=AT_ONCE)
         assert all(name.endswith(".part") for name in left(sevdeck.data / "backups"))
     made = sevdeck("backup", "create")
     assert made.code == 3, made.out  # the database is gone: but what was left is swept first
@@ -116,7 +126,7 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_nothing(healthy_lab: Lab, sev
         assert made.code == 1, made.out + made.err
         assert "no space left" in made.err.lower()
         assert left(small) == ["20200101-000000-000000.json"]
-        wait_until(lambda: not dumping(healthy_lab), "its end in the container", deadline=AT_ONCE)
+        wait_until(lambda: all_gone(healthy_lab), "its end in the container", deadline=AT_ONCE)
     finally:
         stack.inside("postgres", "psql", "-U", "postgres", "-c", "DROP DATABASE IF EXISTS large WITH (FORCE)")
         subprocess.run(["umount", str(small)], check=True)
@@ -176,3 +186,19 @@ def test_another_dump_in_its_place_is_named(healthy_lab: Lab, sevdeck: Sevdeck) 
     checked = sevdeck("backup", "verify", "--json")
     assert (checked.code, checked.data["good"]) == (1, False)
     assert checked.data["checks"][-1]["summary"] == "it is a dump of database template1, the manifest says shop"
+
+
+def test_what_is_restored_is_exactly_what_was_counted_while_others_write(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
+    """The lab's traffic writes all the time: the counts are of the dump's own snapshot."""
+    made = sevdeck("backup", "create", "--json").data
+    manifest = json.loads(Path(made["path"]).with_suffix(".json").read_text())
+    assert manifest["tables"] == manifest["after"]
+    checked = sevdeck("backup", "verify", "--restore", "--json")
+    assert (checked.code, checked.data["verified"]["how"]) == (0, "restored"), checked.out
+    place = Path(made["path"]).with_suffix(".json")
+    manifest["tables"]["public.messages"]["rows"] -= 1
+    manifest["after"]["public.messages"]["rows"] -= 1
+    place.write_text(json.dumps(manifest))
+    checked = sevdeck("backup", "verify", "--restore", "--json")
+    assert checked.code == 1
+    assert "not what was backed up: public.messages" in checked.out

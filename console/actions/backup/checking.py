@@ -75,12 +75,20 @@ async def drop(server: Postgres, name: str) -> None:
 
 
 def compared(backup: Backup, restored: Mapping[str, TableCount]) -> list[Finding]:
-    """The restored rows against the counts around the dump: what it held lies between them."""
-    least = {n: TableCount(min(t.rows, backup.after.get(n, t).rows), None) for n, t in backup.tables.items()}
+    """The restored rows against those of the dump's snapshot; without one, what it held lies between two counts."""
+    exact = backup.after == backup.tables
+    # Numbers of sequences are outside every snapshot: the dump's are these or higher ones.
+    least = {
+        n: TableCount(min(t.rows, backup.after.get(n, t).rows), t.last if exact else None)
+        for n, t in backup.tables.items()
+    }
     lost = compare(least, restored)
     rows = sum(t.rows for t in restored.values())
     if lost:
         return [_finding("restore", Status.FAIL, f"restored, and less than was backed up: {'; '.join(lost[:3])}")]
+    more = [n for n, t in restored.items() if n not in least or t.rows != least[n].rows]
+    if exact and more:
+        return [_finding("restore", Status.FAIL, f"restored, and not what was backed up: {', '.join(more[:3])}")]
     return [
         _finding("restore", Status.OK, f"restored: {rows} rows in {len(restored)} tables, as many as were backed up")
     ]

@@ -61,14 +61,15 @@ async def create(server: Postgres, order: Order, deadline: float = DEADLINE) -> 
         databases = await server.databases()
         database = chosen(order.database, databases)
         room(order.directory, databases[database])
-        version, tables = await server.version(), await server.counts(database)
+        version = await server.version()
     except PostgresError as error:
         raise BackupError(f"the database does not give a dump: {error.message}") from error
     ident = new_id(began)
     part, target, roles = _files(order.directory, ident)
     archive = order.directory / f"{ident}{order.alongside.suffix}"
     try:
-        size, digest = await _dump(server, database, part, deadline)
+        async with server.snapshot(database, deadline) as (snapshot, tables):
+            size, digest = await _dump(server, database, part, deadline, snapshot)
         found = Backup(
             id=ident,
             created_at=began,
@@ -82,7 +83,7 @@ async def create(server: Postgres, order: Order, deadline: float = DEADLINE) -> 
             by=order.actor.name,
             took=round(time.time() - began, 2),
             tables=tables,
-            after=await server.counts(database),
+            after=tables,
             schema_version=await schema_version(server, database),
         )
         await _roles(server, roles)
@@ -185,11 +186,11 @@ def sweep(directory: Path, now: float | None = None) -> int:
     return removed
 
 
-async def _dump(server: Postgres, database: str, part: Path, deadline: float) -> tuple[int, str]:
+async def _dump(server: Postgres, database: str, part: Path, deadline: float, snapshot: str) -> tuple[int, str]:
     fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        await server.dump(database, fd, deadline)
+        await server.dump(database, fd, deadline, snapshot)
         size = os.fstat(fd).st_size
         if not size:
             raise BackupError("the dump is empty")

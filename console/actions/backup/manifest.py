@@ -48,8 +48,10 @@ class Backup:
     host: str = ""
     by: str = ""
     took: float = 0.0
-    tables: Mapping[str, TableCount] = field(default_factory=dict)  # counted just before the dump
-    after: Mapping[str, TableCount] = field(default_factory=dict)  # and just after: what it holds lies between
+    tables: Mapping[str, TableCount] = field(default_factory=dict)  # counted before the dump, or in its snapshot
+    after: Mapping[str, TableCount] = field(
+        default_factory=dict
+    )  # and after it: the same in a snapshot; else what it holds lies between
     schema_version: str = ""
     verified: Verified | None = None
     files: tuple[str, ...] = ()  # names of what was copied alongside
