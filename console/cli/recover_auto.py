@@ -119,7 +119,8 @@ def _confirm(call: Call, plan: Plan, route: Route) -> None:
             remedy="Nothing was changed",
         )
     try:
-        call.confirm(plan.confirm, f"{_plan_text(plan)}\nWhy: {route.why}", call.args.confirm)
+        shown = _plan_text(plan).rpartition("\n")[0]  # without how to run it: that is what is being asked
+        call.confirm(plan.confirm, f"{shown}\nWhy: {route.why}", call.args.confirm)
     except RefusedError as error:
         if not error.remedy.startswith("Repeat"):
             raise
