@@ -93,10 +93,12 @@ async def _server(ground: Ground, container: ServiceContainer, engine: EngineDri
     if not container.running:
         return replace(ground, silence=container.state)
     try:
-        version, sizes = await asyncio.gather(_asked(server), server.databases())
+        version, sizes, free = await asyncio.gather(
+            _asked(server), server.databases(), _free(engine, container.id, where)
+        )
     except (PostgresError, SourceError) as error:
         return replace(ground, silence=clean(error.message, 200))
-    return replace(ground, answers=True, version=version, sizes=sizes, free=await _free(engine, container.id, where))
+    return replace(ground, answers=True, version=version, sizes=sizes, free=free)
 
 
 async def _asked(server: Postgres) -> int:

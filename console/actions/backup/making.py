@@ -155,16 +155,15 @@ def room(directory: Path, size: int) -> None:
 
 async def schema_version(server: Postgres, database: str) -> str:
     """What the app's own migration table says, "" when there is none we know."""
-    known = {
-        "public.schema_version": "version",
-        "public.schema_migrations": "version",
-        "public.alembic_version": "version_num",
-        "public.flyway_schema_history": "version",
-    }
-    for table, column in known.items():
-        with contextlib.suppress(PostgresError):
-            if await server.value(f"SELECT to_regclass('{table}')", database):
-                return await server.value(f"SELECT max({column}::text) FROM {table}", database)
+    known = "('schema_version', 'version'), ('schema_migrations', 'version'), ('alembic_version', 'version_num'), \
+('flyway_schema_history', 'version')"
+    with contextlib.suppress(PostgresError):
+        found = await server.sql(
+            f"SELECT t, c FROM (VALUES {known}) AS known (t, c) WHERE to_regclass('public.' || t) IS NOT NULL", database
+        )
+        if found:
+            table, column = found[0]
+            return await server.value(f"SELECT max({column}::text) FROM public.{table}", database)
     return ""
 
 
