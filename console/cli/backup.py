@@ -82,6 +82,8 @@ def _list(call: Call) -> int:
         silent = [error.message]
     # With a hook its backups are the ones that must be there; sizes are compared with their like.
     relied_on = [b for b in known if b.source or not call.config.backup.hook]
+    if wanted := call.config.backup.database:  # dumps that a level 4 made of others are not asked to be new
+        relied_on = [b for b in relied_on if b.database == wanted]
     alarms = silent or manifest.alarms(relied_on, call.config.backup.rpo, now)
     alarms += [f"{name} cannot be read" for name in manifest.unreadable(place)]
     body = {"directory": str(place), "backups": [_data(b) for b in known], "alarms": alarms}

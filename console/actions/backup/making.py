@@ -60,7 +60,7 @@ async def create(server: Postgres, order: Order, deadline: float = DEADLINE) -> 
     try:
         databases = await server.databases()
         database = chosen(order.database, databases)
-        room(order.directory, databases[database])
+        room(order.directory, databases[database], database)
         version = await server.version()
     except PostgresError as error:
         raise BackupError(f"the database does not give a dump: {error.message}") from error
@@ -142,9 +142,9 @@ def chosen(wanted: str, databases: Sequence[str] | dict[str, int]) -> str:
     return names[0]
 
 
-def room(directory: Path, size: int) -> None:
+def room(directory: Path, size: int, database: str) -> None:
     """Raises RefusedError where a dump would likely not fit: half more than the last one, or than the database."""
-    last = next((b.size for b in catalog(directory)), size)
+    last = next((b.size for b in catalog(directory) if b.database == database), size)
     free, wanted = shutil.disk_usage(directory).free, int(_ROOM * last)
     if free < wanted:
         raise RefusedError(

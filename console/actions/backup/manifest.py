@@ -141,11 +141,14 @@ def alarms(known: Sequence[Backup], rpo: float, now: float) -> list[str]:
     """What is wrong with the backups as a whole, worst first: none, too old, suddenly small, never verified."""
     if not known:
         return ["there is no backup"]
-    newest, said = known[0], []
-    if newest.age(now) > rpo:
-        said.append(f"the newest backup is {_age(newest.age(now))} old, the limit is {_age(rpo)}")
-    if len(known) > 1 and newest.size < _DROP * known[1].size:
-        said.append(f"the newest backup has {newest.size} bytes, the one before {known[1].size}")
+    said = []
+    for database in dict.fromkeys(b.database for b in known):
+        own = [b for b in known if b.database == database]
+        newest, of = own[0], f" of {database}" if len(own) < len(known) else ""
+        if newest.age(now) > rpo:
+            said.append(f"the newest backup{of} is {_age(newest.age(now))} old, the limit is {_age(rpo)}")
+        if len(own) > 1 and newest.size < _DROP * own[1].size:
+            said.append(f"the newest backup{of} has {newest.size} bytes, the one before {own[1].size}")
     if not any(b.verified for b in known):
         said.append("no backup was ever verified")
     return said
