@@ -93,7 +93,15 @@ class EngineDriver(Protocol):
         stdout: int | None = None,
     ) -> Ran: ...
 
-    async def once(self, image: str, argv: Sequence[str], seconds: float, options: Sequence[str] = ()) -> Ran: ...
+    async def once(
+        self,
+        image: str,
+        argv: Sequence[str],
+        seconds: float,
+        options: Sequence[str] = (),
+        *,
+        stdin: int | None = None,
+    ) -> Ran: ...
 
     def close(self) -> None: ...
 
@@ -240,13 +248,20 @@ class DockerDriver:
             words, deadline=seconds + 3, host=self._host, keep_fds=self._keep_fds, stdin=stdin, stdout=stdout
         )
 
-    async def once(self, image: str, argv: Sequence[str], seconds: float, options: Sequence[str] = ()) -> Ran:
+    async def once(
+        self,
+        image: str,
+        argv: Sequence[str],
+        seconds: float,
+        options: Sequence[str] = (),
+        *,
+        stdin: int | None = None,
+    ) -> Ran:
         """Run `argv` in a container of its own that goes when it ends, without a network, and never longer."""
         inside = ["timeout", "-k", "1", str(max(1, round(seconds))), *argv]
         words = ["run", "--rm", "--network", "none", "--pull", "never", *options, "--entrypoint", inside[0]]
-        return await run_docker(
-            [*words, image, *inside[1:]], deadline=seconds + 10, host=self._host, keep_fds=self._keep_fds
-        )
+        words += [*([] if stdin is None else ["--interactive"]), image, *inside[1:]]
+        return await run_docker(words, deadline=seconds + 10, host=self._host, keep_fds=self._keep_fds, stdin=stdin)
 
     def close(self) -> None:
         for lane in (*self._lanes, self._change_lane):

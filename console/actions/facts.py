@@ -215,6 +215,7 @@ class Facts:
     blueprint: Blueprint | None = None  # what the Compose files would build; None: not looked at
     restore: Ground | None = None  # what level 4 stands on; None: not looked at
     backups: str = ""  # the directory they go to
+    backed_up: bool = False  # a backup that was verified is younger than the limit
     store: str = ""  # id of the PostgreSQL container that can be dumped, "" for none
     engine_disk: str = ""  # mount of `disks` that holds the engine's own directory; "" where it is another host's
     holds: tuple[Hold, ...] = ()  # which entry of the ledger holds which service; `contained` are those of level 1

@@ -137,7 +137,10 @@ async def _gather(
         contained=tuple(dict.fromkeys(h.service for h in held if h.level <= 1)),
     )
     store = restore_survey.store(facts, config)
-    return replace(facts, store=store.id if store is not None else "")
+    if store is None:
+        return facts
+    good = await asyncio.to_thread(restore_survey.backed_up, config, data_dir, project, now)
+    return replace(facts, store=store.id, backed_up=good)
 
 
 async def _blueprint(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 from console.actions.action import Precondition, Refusal, Risk, Step
 from console.actions.blueprint import Blueprint
@@ -155,7 +156,10 @@ def steps(facts: Facts, who: Roles) -> tuple[Step, ...]:
     doing = [*([evidence(list(facts.containers))] if facts.containers else []), _keep(facts, found)]
     if not completing(facts):
         if _store_answers(facts):
-            doing.append(safety(facts.store, facts.backups, facts.project, "", _DUMP))
+            now = safety(facts.store, facts.backups, facts.project, "", _DUMP)
+            doing.append(
+                replace(now, optional=facts.backed_up)
+            )  # then a slow dump need not keep the level from its work
         doing.append(_down(facts, found))
     doing += [_up(facts, found, name, tier) for name, tier in tiers(facts, who)]
     return tuple(doing)

@@ -47,6 +47,12 @@ def store(facts: Facts, config: Config) -> ServiceContainer | None:
     return None
 
 
+def backed_up(config: Config, data_dir: Path, project: str, now: float) -> bool:
+    """Is there a verified backup of the project that is young enough?"""
+    known = manifest.catalog(directory(config, data_dir))
+    return any(b.verified and b.project == project and b.age(now) <= config.backup.rpo for b in known)
+
+
 async def survey(facts: Facts, config: Config, data_dir: Path, engine: EngineDriver, wanted: str = "") -> Facts:
     """`facts` with what level 4 needs to know. `wanted`: id, or end of an id, of a backup; "" is the newest good one."""
     place = directory(config, data_dir)

@@ -151,6 +151,11 @@ def refusal(level: int, service: str, facts: Facts, config: Config, *, unattende
         return Refusal(f"no container of {', '.join(facts.missing)} exists", "create it: sevdeck recover run 3")
     if unattended and level == 1 and all(c.stopped_by_hand for c in facts.of(service)):
         return Refusal(f"{service} was stopped on purpose", "a person may start it")
+    if unattended and level == 3 and rebuild.confirmation(facts) != facts.project:
+        return Refusal(
+            "it would do more than make everything anew, and nobody is there to agree",
+            f'a person may run it: sevdeck recover run 3 --confirm "{rebuild.confirmation(facts)}"',
+        )
     if unattended and level == 4:
         return Refusal("level 4 is never run unattended", "a person may run it: sevdeck recover plan 4")
     for target in targets if level < 4 else ():  # what it mends is why others refuse

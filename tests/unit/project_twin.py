@@ -236,7 +236,15 @@ class ProjectTwin:
     async def unpause(self, container: str) -> None:
         self._change("unpause", container)
 
-    async def once(self, image: str, argv: Sequence[str], seconds: float, options: Sequence[str] = ()) -> Ran:
+    async def once(
+        self,
+        image: str,
+        argv: Sequence[str],
+        seconds: float,
+        options: Sequence[str] = (),
+        *,
+        stdin: int | None = None,
+    ) -> Ran:
         self._look()
         return Ran(0, b"", "")
 

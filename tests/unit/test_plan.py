@@ -245,3 +245,26 @@ def test_without_a_project_the_refusal_says_how_to_name_one() -> None:
     for level in (1, 2):
         plan = made(level, nothing)
         assert "no Compose project" in str(plan.refused) and "[docker] project" in plan.help
+
+
+def test_level_3_names_what_would_change_and_nobody_unattended_agrees_to_that() -> None:
+    twin = ProjectTwin()
+    assert made(3, twin.facts()).confirm == "shop"
+    assert recovery.plan(3, "", twin.facts(), config(), unattended=True).refused is None
+    twin.set("app", hash="of before")
+    plan = made(3, twin.facts())
+    assert (plan.confirm, plan.refused) == ("shop with changes to app", None)
+    assert "nobody is there to agree" in str(recovery.plan(3, "", twin.facts(), config(), unattended=True).refused)
+
+
+def test_level_3_backs_the_database_up_first_or_says_that_it_cannot() -> None:
+    facts = replace(ProjectTwin().facts(), store="postgres", backups="/b")
+    dump = made(3, facts).step("safety")
+    assert dump is not None and not dump.optional
+    dump = made(3, replace(facts, backed_up=True)).step("safety")
+    assert dump is not None and dump.optional  # a verified backup is there: a slow dump keeps nobody waiting
+    twin = ProjectTwin()
+    twin.set("postgres", health="unhealthy")
+    plan = made(3, replace(twin.facts(), store="postgres", backups="/b"))
+    assert (plan.step("safety"), plan.confirm) == (None, "shop without dump")
+    assert any("does not answer: it cannot be backed up" in text for text in plan.advice)
