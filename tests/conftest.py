@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,12 @@ _FOREIGN = ("SEVDECK_", "XDG_", "COMPOSE_", "PG", "DOCKER_")
 _TEST_SETTINGS = ("SEVDECK_LAB_", "SEVDECK_REQUIRE_", "SEVDECK_TEST_")
 # These talk to an engine on purpose: the one its user's Docker settings name, with the plugins found there.
 _WITH_ENGINE = {"engine", "faults", "pty", "bench", "lab"}
+
+
+def pytest_configure() -> None:
+    """A shell's background job ignores SIGINT, and all it starts would: programs under test are to hear it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +10,10 @@ from pathlib import Path
 import pytest
 
 from console.actions import runs
-from console.actions.backup import manifest
 from tests.engine.mortal_worker import prepare
 from tests.engine.test_rebuild import mortal
 from tests.engine.test_recovery import Sevdeck, configured
 from tests.lab.lab import Lab
-from tests.lab.shell import wait_until
 
 
 @pytest.fixture
@@ -115,50 +110,6 @@ def test_one_of_another_server_or_another_database_is_refused(healthy_lab: Lab, 
     assert "too new for it" in sevdeck("recover", "plan", "4", "--json").data["refused"]
     rewrite(dump, made["id"], dump.read_bytes(), server=15, database="other")
     assert "is of database other; here are: shop" in sevdeck("recover", "plan", "4", "--json").data["refused"]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_backup_leaves_no_file_and_no_process(
-    healthy_lab: Lab, sevdeck: Sevdeck, tidy: None, number: signal.Signals
-) -> None:
-    stack = healthy_lab.stack
-    stack.inside("postgres", "psql", "-U", "postgres", "-c", "CREATE DATABASE big")
-    try:
-        fill = "CREATE TABLE t AS SELECT i, repeat(md5(i::text), 8) AS x FROM generate_series(1, 400000) i"
-        stack.inside("postgres", "psql", "-U", "postgres", "-d", "big", "-c", fill, timeout=60)
-        with sevdeck.config.open("a", encoding="utf-8") as file:
-            file.write('[backup]\ndatabase = "big"\n')
-        making = sevdeck.background("backup", "create")
-        wait_until(lambda: "pg_dump -Fc" in inside(healthy_lab), "the dump", deadline=60, every=0.02)
-        making.send_signal(number)
-        making.communicate(timeout=60)
-        wait_until(lambda: "pg_dump -Fc" not in inside(healthy_lab), "its end in the container", deadline=60)
-        assert manifest.catalog(sevdeck.data / "backups") == []
-        after = sevdeck("backup", "create", "--json", deadline=180)
-        assert after.code == 0, after.err
-        found = {p.name.split(".")[0] for p in (sevdeck.data / "backups").iterdir() if not p.name.startswith(".")}
-        parts = [p.name for p in (sevdeck.data / "backups").iterdir() if p.name.endswith(".part")]
-        assert (found, parts) == ({after.data["id"]}, [])
-    finally:
-        stack.inside("postgres", "psql", "-U", "postgres", "-c", "DROP DATABASE IF EXISTS big WITH (FORCE)")
-
-
-def test_a_full_target_leaves_nothing(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None, tmp_path: Path) -> None:
-    if os.getuid() != 0:
-        pytest.skip("mounting a small disk needs root")
-    small = tmp_path / "small"
-    small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(small)], check=True)
-    try:
-        with sevdeck.config.open("a", encoding="utf-8") as file:
-            file.write(f'[backup]\ndirectory = "{small}"\n')
-        made = sevdeck("backup", "create")
-        assert made.code in (1, 3), made.out
-        assert "Free some space" in made.err
-        assert not list(small.iterdir())
-        assert "pg_dump" not in inside(healthy_lab)
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
 
 
 def test_yesterday_comes_back_beside_today(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
