@@ -53,7 +53,7 @@ def describe(project: str, holder: Holder | None, now: float) -> str:
 
 def _remedy(holder: Holder | None) -> str:
     if holder is None or holder.level == 0:
-        return "Try again in a second"
+        return "Try again when that has ended"
     return f"Follow it with: sevdeck recover attach {holder.run_id}"
 
 
