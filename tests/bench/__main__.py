@@ -75,6 +75,12 @@ def _containment(quick: bool) -> list[Row]:
     return containment_bench.rows(quick)
 
 
+def _recovery(quick: bool) -> list[Row]:
+    from tests.bench import recovery_bench
+
+    return recovery_bench.rows(quick)
+
+
 SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "startup": _startup,
     "wire": _wire,
@@ -86,6 +92,7 @@ SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "parsing": _parsing,
     "replica": _replica,
     "containment": _containment,
+    "recovery": _recovery,
 }
 
 
