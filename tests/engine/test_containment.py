@@ -265,6 +265,11 @@ def test_a_database_takes_a_limit_of_connections_and_gets_its_old_one_back(healt
 def neighbour_host(name: str) -> Iterator[str]:
     """A host beside this one, whose packets to containers are forwarded; its address."""
     here, there = "10.213.77.1", "10.213.77.2"
+    # What a killed run of this test left behind would block the address for ever.
+    run(["ip", "netns", "delete", name], check=False)
+    rule = ["DOCKER-USER", "-s", f"{there}/32", "-m", "comment", "--comment", "sevdeck", "-j", "DROP"]
+    while run(["iptables", "-D", *rule], check=False).returncode == 0:
+        pass
     run(["ip", "netns", "add", name])
     try:
         run(["ip", "link", "add", f"{name}0", "type", "veth", "peer", "name", f"{name}1"])
@@ -284,9 +289,8 @@ def neighbour_host(name: str) -> Iterator[str]:
 def test_a_blocked_address_reaches_no_container_until_it_is_undone(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
     url = f"http://{healthy_lab.stack.address('edge', 'front')}/edge-health"
     name = f"{healthy_lab.stack.project[:8]}blk"
-    others = run(["iptables", "-S", "DOCKER-USER"]).stdout
-
     with neighbour_host(name) as address:
+        others = run(["iptables", "-S", "DOCKER-USER"]).stdout
 
         def answers() -> bool:
             command = [
