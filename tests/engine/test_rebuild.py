@@ -39,7 +39,15 @@ def test_everything_is_made_anew_and_no_row_is_lost(healthy_lab: Lab, sevdeck: S
     rows, volumes, before = stack.sql("select count(*) from messages"), volumes_of(healthy_lab), stack.containers()
     done = sevdeck("recover", "run", "3", "--confirm", stack.project, "--json")
     assert done.code == 0, done.out + done.err
-    assert [s["id"] for s in done.data["steps"]] == ["evidence", "keep", "down", "up-data", "up-app", "up-edge"]
+    assert [s["id"] for s in done.data["steps"]] == [
+        "evidence",
+        "keep",
+        "safety",
+        "down",
+        "up-data",
+        "up-app",
+        "up-edge",
+    ]
     assert {s["state"] for s in done.data["steps"]} == {"ok"}
     assert stack.containers().keys() == before.keys()
     assert int(stack.sql("select count(*) from messages")) >= int(rows)

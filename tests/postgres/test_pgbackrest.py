@@ -81,7 +81,7 @@ def _archive(programs: Path, place: Path, user: str) -> Archive:
     settings.write_text(
         f"[global]\nrepo1-path={place}/repository\nlog-path={place}/log\nlock-path={place}/lock\n"
         f"spool-path={place}/spool\nlog-level-file=off\nstart-fast=y\nrepo1-retention-full=9\n"
-        f"[{STANZA}]\npg1-path={server.data}\npg1-socket-path={place}\npg1-port={server.port}\n"
+        f"[{STANZA}]\npg1-path={server.data}\npg1-socket-path={place}\npg1-port={server.port}\npg1-user=postgres\n"
     )
     asked = [str(programs / "initdb"), "-D", str(server.data), "-U", "postgres", "-A", "trust", "--no-sync"]
     subprocess.run(asked, check=True, timeout=60, cwd="/", stdout=subprocess.DEVNULL, **identity(user))
