@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from console.actions.programs import Ran, run_program
+from console.actions.programs import Ran, run_program, run_spooled
 from console.errors import RefusedError
 
 _WITH_VALUE = {"--host", "-H", "--context", "-c", "--config", "--log-level", "-l"}
@@ -86,6 +86,17 @@ async def run_docker(
     return await run_program(
         ["docker", *at, *words], deadline=deadline, env=env, cwd=cwd, keep_fds=keep_fds, stdin=stdin, stdout=stdout
     )
+
+
+async def run_docker_to_its_end(
+    words: Sequence[str], *, deadline: float, host: str = "", cwd: str | None = None, keep_fds: Sequence[int] = ()
+) -> Ran:
+    """As `run_docker`, for changes: should we be killed it still does all of it. Raises ForbiddenError."""
+    reason = forbidden(words)
+    if reason:
+        raise ForbiddenError(f"never run: {reason}")
+    at = ["--host", host] if host else []
+    return await run_spooled(["docker", *at, *words], deadline=deadline, cwd=cwd, keep_fds=keep_fds)
 
 
 def _after_options(words: list[str], with_value: set[str]) -> list[str]:

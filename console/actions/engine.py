@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from console.actions import compose
 from console.actions.blueprint import ComposeProject
-from console.actions.docker_cli import run_docker
+from console.actions.docker_cli import run_docker, run_docker_to_its_end
 from console.actions.programs import Ran
 from console.config import DockerConfig
 from console.errors import SevdeckError, SourceError
@@ -167,7 +167,9 @@ class DockerDriver:
             client = self._engine.client(_LOOK)
             try:
                 wanted = json.loads(filters)
-                return list(client.events(since=int(since), until=int(until) + 1, filters=wanted, decode=True))
+                # To the fraction: the engine keeps the answer open until a time that has not come yet.
+                window: Any = {"since": f"{since:.6f}", "until": f"{until:.6f}"}
+                return list(client.events(**window, filters=wanted, decode=True))
             finally:
                 client.close()
 
@@ -207,7 +209,7 @@ class DockerDriver:
 
         It inherits the lock: should we die, nobody else begins before it has ended.
         """
-        return await run_docker(
+        return await run_docker_to_its_end(
             compose.words(project, *words),
             deadline=seconds,
             host=self._host,

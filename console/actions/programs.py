@@ -9,12 +9,14 @@ import asyncio
 import contextlib
 import os
 import signal
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from console.redact import redact
 from console.text import clean_block
 
+_ERROR_LIMIT = 4096  # bytes from the end: the last lines say why
 _OUTPUT_LIMIT = 8 * 1024 * 1024  # bytes of standard output kept; Compose files of big stacks are under 1 MiB
 
 
@@ -46,17 +48,19 @@ async def run_program(
     keep_fds: Sequence[int] = (),
     stdin: int | None = None,
     stdout: int | None = None,
+    joined: bool = False,
 ) -> Ran:
     """Run `argv` without a shell. `keep_fds` stay open in it: the lock outlives us with them.
 
     `stdin` and `stdout` are open files; without them there is no input, and the output is in the answer.
+    `joined`: its errors go where its output goes.
     """
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
             stdout=asyncio.subprocess.PIPE if stdout is None else stdout,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT if joined else asyncio.subprocess.PIPE,
             env=dict(env) if env is not None else None,
             cwd=cwd,
             pass_fds=tuple(keep_fds),
@@ -72,11 +76,24 @@ async def run_program(
     except asyncio.CancelledError:
         await _end(process)
         raise
-    return Ran(
-        process.returncode,
-        (out or b"")[:_OUTPUT_LIMIT],
-        redact(clean_block(err[-4096:].decode(errors="replace")).strip()),
-    )
+    return Ran(process.returncode, (out or b"")[:_OUTPUT_LIMIT], _shown(err or b""))
+
+
+async def run_spooled(
+    argv: Sequence[str], *, deadline: float, cwd: str | None = None, keep_fds: Sequence[int] = ()
+) -> Ran:
+    """As `run_program`, for what must go on to its end should we be killed: it writes to a file that nobody sees.
+
+    Into a pipe whose reader is gone it would write once more and die half-way. Everything it says is in `error`.
+    """
+    with tempfile.TemporaryFile() as spool:
+        ran = await run_program(argv, deadline=deadline, cwd=cwd, keep_fds=keep_fds, stdout=spool.fileno(), joined=True)
+        spool.seek(max(0, spool.seek(0, os.SEEK_END) - _ERROR_LIMIT))
+        return replace(ran, error=_shown(spool.read()) or ran.error)
+
+
+def _shown(raw: bytes) -> str:
+    return redact(clean_block(raw[-_ERROR_LIMIT:].decode(errors="replace")).strip())
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
