@@ -38,6 +38,7 @@ class Work:
     advice: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     lost: str = "none"
+    unsteady: str = ""  # id of a container that the engine starts anew all the time: that is no change of the world
     gentle: bool = False  # users notice nothing when it goes as planned
 
 
@@ -79,7 +80,7 @@ def plan(level: int, service: str, facts: Facts, config: Config, *, unattended: 
         budget=budget(level, service, facts.past, config.recovery.budgets, facts.taken_at).text,
         over_budget=spent is not None,
         advice=router.advice(facts, work.targets) + work.advice,
-        facts=tuple(c.snapshot for c in work.containers),
+        facts=tuple(c.snapshot for c in work.containers if c.id != work.unsteady),
         failing=tuple(p.name for p in facts.probes if p.ok is False),
         compensation=work.compensation,
         consent=restore.consent(facts, config.backup.rpo) if level == 4 else "",
@@ -136,7 +137,7 @@ def _restore(facts: Facts, who: Roles) -> Work:
         *(reload(c) for s in who.edge for c in facts.of(s)),
     )
     back = (*(stop(c, "undo-") for c in stores), restore.aside_back(ground), *compensation(everything))
-    return Work(*head, tuple(everything), doing, back, advice, (ground.volume,), lost)
+    return Work(*head, tuple(everything), doing, back, advice, (ground.volume,), lost, ground.container)
 
 
 def overview(facts: Facts, config: Config, chosen: str = "") -> list[LevelView]:

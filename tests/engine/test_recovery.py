@@ -169,7 +169,7 @@ def test_an_edge_that_lost_the_app_is_reloaded_without_an_outage(healthy_lab: La
 
 def test_a_second_responder_is_refused_at_once_and_can_follow(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
     first = sevdeck.background("recover", "run", "1", "--confirm", "restart app")
-    view = sevdeck.until("a run that holds the lock", lambda v: v.state == "running")
+    view = sevdeck.until("a run at its first step", lambda v: bool(v.step) or v.steps[0].state != "pending")
     began = time.monotonic()
     second = sevdeck("recover", "run", "2", "--confirm", "restart 5 services")
     took = time.monotonic() - began
