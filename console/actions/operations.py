@@ -10,7 +10,7 @@ import json
 import time
 from typing import Any
 
-from console.actions import gates, rebuilding, restoring
+from console.actions import gates, rebuilding, restoring, transcript
 from console.actions.action import Standing, Step
 from console.actions.operation import Context, Operation, StepFailedError, StepSkipped, must, never
 from console.errors import SourceError
@@ -34,6 +34,7 @@ async def _evidence(ctx: Context, step: Step) -> str:
     body = {"taken_at": time.time(), "containers": dict(zip(names, pieces, strict=True))}
     raw = json.dumps(body, ensure_ascii=False, indent=1).encode()
     digest = ctx.save(raw)
+    transcript.stored(digest, len(raw))
     silent = sum(1 for p in pieces if "error" in p)
     missing = f", {silent} could not be read" if silent else ""
     many = "container" if len(ids) == 1 else "containers"

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from console.actions import transcript
 from console.redact import redact
 from console.text import clean_block
 
@@ -48,35 +49,15 @@ async def run_program(
     keep_fds: Sequence[int] = (),
     stdin: int | None = None,
     stdout: int | None = None,
-    joined: bool = False,
 ) -> Ran:
     """Run `argv` without a shell. `keep_fds` stay open in it: the lock outlives us with them.
 
     `stdin` and `stdout` are open files; without them there is no input, and the output is in the answer.
-    `joined`: its errors go where its output goes.
     """
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
-            stdout=asyncio.subprocess.PIPE if stdout is None else stdout,
-            stderr=asyncio.subprocess.STDOUT if joined else asyncio.subprocess.PIPE,
-            env=dict(env) if env is not None else None,
-            cwd=cwd,
-            pass_fds=tuple(keep_fds),
-            start_new_session=True,
-        )
-    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
-        return Ran(127, b"", f"{argv[0]}: {error.strerror}", missing=True)
-    try:
-        out, err = await asyncio.wait_for(process.communicate(), deadline)
-    except TimeoutError:
-        await _end(process)
-        return Ran(None, b"", f"{argv[0]} gave no answer in {deadline:g} s")
-    except asyncio.CancelledError:
-        await _end(process)
-        raise
-    return Ran(process.returncode, (out or b"")[:_OUTPUT_LIMIT], _shown(err or b""))
+    pipe = asyncio.subprocess.PIPE
+    ran, errors = await _run(argv, deadline, env, cwd, keep_fds, stdin, pipe if stdout is None else stdout, pipe)
+    transcript.ran(argv, ran.code, ran.out + errors)
+    return ran
 
 
 async def run_spooled(
@@ -87,9 +68,47 @@ async def run_spooled(
     Into a pipe whose reader is gone it would write once more and die half-way. Everything it says is in `error`.
     """
     with tempfile.TemporaryFile() as spool:
-        ran = await run_program(argv, deadline=deadline, cwd=cwd, keep_fds=keep_fds, stdout=spool.fileno(), joined=True)
-        spool.seek(max(0, spool.seek(0, os.SEEK_END) - _ERROR_LIMIT))
-        return replace(ran, error=_shown(spool.read()) or ran.error)
+        joined = asyncio.subprocess.STDOUT
+        ran, _ = await _run(argv, deadline, None, cwd, keep_fds, None, spool.fileno(), joined)
+        spool.seek(max(0, spool.seek(0, os.SEEK_END) - transcript.LIMIT))
+        said = spool.read()
+    transcript.ran(argv, ran.code, said)
+    return replace(ran, error=_shown(said) or ran.error)
+
+
+async def _run(
+    argv: Sequence[str],
+    deadline: float,
+    env: Mapping[str, str] | None,
+    cwd: str | None,
+    keep_fds: Sequence[int],
+    stdin: int | None,
+    stdout: int,
+    stderr: int,
+) -> tuple[Ran, bytes]:
+    """How it ended, and all of its errors as they were written."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=dict(env) if env is not None else None,
+            cwd=cwd,
+            pass_fds=tuple(keep_fds),
+            start_new_session=True,
+        )
+    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+        return Ran(127, b"", f"{argv[0]}: {error.strerror}", missing=True), b""
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), deadline)
+    except TimeoutError:
+        await _end(process)
+        return Ran(None, b"", f"{argv[0]} gave no answer in {deadline:g} s"), b""
+    except asyncio.CancelledError:
+        await _end(process)
+        raise
+    return Ran(process.returncode, (out or b"")[:_OUTPUT_LIMIT], _shown(err or b"")), err or b""
 
 
 def _shown(raw: bytes) -> str:

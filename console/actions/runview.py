@@ -38,7 +38,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """One step by now. `state`: pending, running, ok, failed, unknown, skipped."""
+    """One step by now. `state`: pending, running, ok, failed, unknown, skipped.
+
+    `exit`: code of the last program it ran. `sha256`: of all that its programs said, in the record's `blobs/`.
+    """
 
     step: Step
     state: str = "pending"
@@ -46,6 +49,8 @@ class StepView:
     started_at: float | None = None
     took: float | None = None
     attempt: int = 0
+    exit: int | None = None
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +191,14 @@ def _advance(step: StepView, state: str, event: Event) -> StepView:
             took=None,
             attempt=attempt if isinstance(attempt, int) else step.attempt + 1,
         )
-    took = event.data.get("took")
+    took, code = event.data.get("took"), event.data.get("exit")
     return replace(
         step,
         state=state,
         detail=str(event.data.get("text", "")),
         took=float(took) if isinstance(took, int | float) else None,
+        exit=code if isinstance(code, int) else None,
+        sha256=str(event.data.get("sha256") or ""),
     )
 
 

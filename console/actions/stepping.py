@@ -16,7 +16,8 @@ from console.actions.operation import Context, StepFailedError, StepSkipped, loo
 from console.actions.operations import operation
 from console.actions.runview import StepView
 from console.actions.strangers import Strangers
-from console.errors import SourceError
+from console.actions.transcript import Transcript, listening
+from console.errors import RecordError, SourceError
 from console.redact import redact
 from console.text import clean
 
@@ -112,10 +113,21 @@ class Stepper:
         if step.risk is Risk.OUTAGE and self.down_since is None:
             self.down_since = time.time()
         began, at = time.monotonic(), time.time()
-        state, text = await self._act(step)
+        with listening() as said:
+            state, text = await self._act(step)
         self._strangers.did(step, at, time.time())
-        self._outcome(step, state, text, attempt, time.monotonic() - began, await self._standing_of(step))
+        took, after = time.monotonic() - began, await self._standing_of(step)
+        self._outcome(step, state, text, attempt, took=took, after=after, **self._kept(said))
         return state, text
+
+    def _kept(self, said: Transcript) -> dict[str, Any]:
+        """Where everything that the step's programs said is, as fields of its outcome; nothing when they were none."""
+        found: dict[str, Any] = {"exit": said.code} if said.parts else {}
+        if said.parts and said.kept is None:
+            raw = said.text.encode()
+            with contextlib.suppress(RecordError):  # a full disk keeps the outcome still: it has a reserve
+                said.kept = (self._context.save(raw), len(raw))
+        return {**found, "sha256": said.kept[0], "size": said.kept[1]} if said.kept else found
 
     async def _act(self, step: Step) -> tuple[str, str]:
         said, at_work = "", True
@@ -213,9 +225,7 @@ class Stepper:
             return False
         return True
 
-    def _outcome(
-        self, step: Step, state: str, text: str, attempt: int, took: float = 0.0, after: dict[str, Any] | None = None
-    ) -> None:
+    def _outcome(self, step: Step, state: str, text: str, attempt: int, *, took: float = 0.0, **more: Any) -> None:
         self._conduct.append(
             "recovery.step",
             {
@@ -226,7 +236,7 @@ class Stepper:
                 "text": redact(clean(text, TEXT)),
                 "attempt": attempt,
                 "took": round(took, 3),
-                "after": after,
+                **more,
             },
         )
 

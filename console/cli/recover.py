@@ -296,6 +296,8 @@ def _step_data(view: Any) -> dict[str, Any]:
         "started_at": view.started_at,
         "took": view.took,
         "attempt": view.attempt,
+        "exit": view.exit,
+        "output_sha256": view.sha256,
     }
 
 

@@ -80,6 +80,7 @@ class Interventions:
 def _with_step(steps: tuple[RecoveryStep, ...], event: Event, at: float) -> tuple[RecoveryStep, ...]:
     id = text(event, "step")
     before = next((step for step in steps if step.id == id), None)
+    code = number(event.data, "exit")
     now = RecoveryStep(
         id=id,
         title=text(event, "title") or (before.title if before else ""),
@@ -87,5 +88,15 @@ def _with_step(steps: tuple[RecoveryStep, ...], event: Event, at: float) -> tupl
         at=at,
         text=text(event, "text"),
         took=number(event.data, "took"),
+        before=_state(event, "before") or (before.before if before else ""),
+        after=_state(event, "after"),
+        exit=None if code is None else int(code),
+        sha256=text(event, "sha256"),
     )
     return tuple(now if step.id == id else step for step in steps) if before else (*steps, now)
+
+
+def _state(event: Event, when: str) -> str:
+    """State of the step's container before or after it, "" where there was none."""
+    found = event.data.get(when)
+    return str(found.get("state") or "") if isinstance(found, dict) else ""

@@ -84,12 +84,18 @@ class RunState:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryStep:
+    """`before` and `after`: state of the container it was about. `sha256`: of all that its programs said, in `blobs/`."""
+
     id: str
     title: str
     state: str
     at: float
     text: str
     took: float | None
+    before: str = ""
+    after: str = ""
+    exit: int | None = None
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

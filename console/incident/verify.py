@@ -18,7 +18,7 @@ from console.incident.chain import ChainReader, Damage, writer_of
 from console.incident.events import Event
 from console.incident.shelf import MIRROR, journal_files
 
-_WITH_BLOB = ("attach", "flight", "playbook.started")
+_WITH_BLOB = ("attach", "flight", "playbook.started", "recovery.step")
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,10 @@ def recovery(run: RecoveryRun, incident: Incident) -> dict[str, Any]:
                 "text": s.text,
                 "took": rounded(s.took),
                 "command": _command(incident, run.id, s.id),
+                "before": s.before,
+                "after": s.after,
+                "exit": s.exit,
+                "output_sha256": s.sha256,
             }
             for s in run.steps
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,9 @@ def environment(*, html: bool) -> Environment:
         keep_trailing_newline=True,
         finalize=None if html else _for_markdown,
     )
-    made.filters.update(when=when, clock=clock, span=span, size=size, lines=lines, plain=plain)
+    made.filters.update(
+        when=when, clock=clock, span=span, size=size, lines=lines, plain=plain, turned=turned, told=told
+    )
     if not html:
         made.filters["block"] = block
         made.globals["blank"] = blank
@@ -134,3 +137,25 @@ def plain(value: Any) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def turned(step: Mapping[str, Any]) -> str:
+    """What became of the step's container.
+
+    >>> turned({"before": "unhealthy", "after": "healthy"}), turned({"before": "", "after": ""})
+    ('unhealthy → healthy', '–')
+    """
+    found = [str(step[when]) for when in ("before", "after") if step[when]]
+    return " → ".join(found) or "–"
+
+
+def told(step: Mapping[str, Any]) -> str:
+    """How its programs ended and where all that they said is, behind the step's own words.
+
+    >>> told({"exit": 0, "output_sha256": "ab" * 32}), told({"exit": None, "output_sha256": ""})
+    (' (exit 0, all of it: blobs/abababababab)', '')
+    """
+    code = "" if step["exit"] is None else f"exit {step['exit']}"
+    whole = f"all of it: blobs/{step['output_sha256'][:12]}" if step["output_sha256"] else ""
+    words = ", ".join(w for w in (code, whole) if w)
+    return f" ({words})" if words else ""
