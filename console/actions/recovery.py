@@ -15,7 +15,7 @@ from console.actions.budget import budget
 from console.actions.facts import Facts, ServiceContainer
 from console.actions.roles import Roles, roles
 from console.actions.router import services as services
-from console.actions.steps import compensation, detection, evidence, healthy, reload, start, steps, stop
+from console.actions.steps import bring_up, compensation, detection, evidence, reload, steps, stop
 from console.config import Config
 from console.errors import UsageError
 
@@ -131,9 +131,9 @@ def _restore(facts: Facts, who: Roles) -> Work:
         restore.check(ground),
         *(stop(c) for c in reversed([*stores, *above]) if c.status != "exited"),
         restore.move_aside(ground),
-        *(step for c in stores for step in (start(c), healthy(c))),
+        *bring_up(stores, facts),
         *restore.new_cluster(ground),
-        *(step for c in above for step in (start(c), healthy(c))),
+        *bring_up(above, facts),
         *(reload(c) for s in who.edge for c in facts.of(s)),
     )
     back = (*(stop(c, "undo-") for c in stores), restore.aside_back(ground), *compensation(everything))

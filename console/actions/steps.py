@@ -29,12 +29,31 @@ def steps(
         found += [_checkpoint(c) for c in containers if c.service in who.database and c.running]
         for container in reversed(containers):
             found += [*_unpause(container), *([stop(container)] if container.status != "exited" else [])]
-        for container in containers:
-            found += [start(container), healthy(container)]
+        found += bring_up(containers, facts)
     touched = {c.id for c in containers}
     edges = [c for s in who.edge for c in facts.of(s) if c.running or c.id in touched]
     found += [reload(c) for c in edges if level == 2 or c.id not in touched]
     return tuple(found)
+
+
+def bring_up(containers: list[ServiceContainer], facts: Facts) -> list[Step]:
+    """Start them in order, each after all that it needs is well. Those that need nothing of each other are waited
+    for together: the waits are most of it."""
+    tiers: dict[int, list[ServiceContainer]] = {}
+    for place, container in enumerate(containers):
+        # Where no dependency is known, the order itself may be all that somebody relies on.
+        tiers.setdefault(_depth(container.service, facts) if any(facts.depends.values()) else place, []).append(
+            container
+        )
+    return [step for _, tier in sorted(tiers.items()) for step in (*map(start, tier), *map(healthy, tier))]
+
+
+def _depth(service: str, facts: Facts) -> int:
+    """How many services one after the other must be well before it."""
+    deepest: dict[str, int] = {}
+    for name in (*facts.dependencies(service), service):
+        deepest[name] = 1 + max((deepest[d] for d in facts.depends.get(name, ()) if d in deepest), default=-1)
+    return deepest[service]
 
 
 def compensation(containers: list[ServiceContainer]) -> tuple[Step, ...]:

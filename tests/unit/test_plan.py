@@ -37,11 +37,18 @@ def test_level_2_stops_in_reverse_order_and_starts_each_only_when_what_it_needs_
     order = [s.id.removeprefix("stop-shop-").removesuffix("-1") for s in plan.steps if s.id.startswith("stop-")]
     assert order == ["edge", "app", "redis", "postgres"]
     ups = [s.id for s in plan.steps if s.id.startswith(("start-", "healthy-"))]
-    assert ups == [f"{w}-shop-{s}-1" for s in reversed(order) for w in ("start", "healthy")]
+    tiers = (("postgres", "redis"), ("app",), ("edge",))  # who needs nothing of each other is waited for together
+    assert ups == [f"{w}-shop-{s}-1" for tier in tiers for w in ("start", "healthy") for s in tier]
     assert plan.steps[1].id == "checkpoint-shop-postgres-1"
     assert plan.steps[1].optional
     assert [s.call["id"] for s in plan.compensation] == ["postgres", "redis", "app", "edge"]
     assert plan.confirm == "restart 4 services"
+
+
+def test_where_no_dependency_is_known_one_service_is_waited_for_after_the_other() -> None:
+    plan = made(2, replace(ProjectTwin().facts(), depends={}))
+    ups = [s.id.partition("-shop-")[0] for s in plan.steps if s.id.startswith(("start-", "healthy-"))]
+    assert ups == ["start", "healthy"] * 4
 
 
 def test_a_paused_container_is_unpaused_first_and_a_stopped_one_is_started() -> None:
