@@ -103,6 +103,10 @@ class EngineDriver(Protocol):
         stdin: int | None = None,
     ) -> Ran: ...
 
+    async def create_container(self, words: Sequence[str]) -> Ran: ...
+
+    async def remove_container(self, container: str) -> None: ...
+
     def close(self) -> None: ...
 
     # what containment needs besides
@@ -264,6 +268,14 @@ class DockerDriver:
         words = ["run", "--rm", "--network", "none", "--pull", "never", *options, "--entrypoint", inside[0]]
         words += [*([] if stdin is None else ["--interactive"]), image, *inside[1:]]
         return await run_docker(words, deadline=seconds + 10, host=self._host, keep_fds=self._keep_fds, stdin=stdin)
+
+    async def create_container(self, words: Sequence[str]) -> Ran:
+        """`docker create WORDS`; nothing is pulled."""
+        return await run_docker(["create", "--pull", "never", *words], deadline=SLACK, host=self._host)
+
+    async def remove_container(self, container: str) -> None:
+        """A container that sevdeck made itself, running or not. Its volumes stay."""
+        await self._change(lambda client: client.remove_container(container, force=True), SLACK)
 
     def close(self) -> None:
         for lane in (*self._lanes, self._change_lane):

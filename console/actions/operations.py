@@ -10,7 +10,7 @@ import json
 import time
 from typing import Any
 
-from console.actions import gates, rebuilding, restoring, transcript
+from console.actions import gates, rebuilding, restoring, standin, transcript
 from console.actions.action import Standing, Step
 from console.actions.operation import Context, Operation, StepFailedError, StepSkipped, must, never
 from console.errors import SourceError
@@ -56,6 +56,7 @@ async def _restart(ctx: Context, step: Step) -> str:
     """Start anew; what is down already is only started. The engine's yes counts when StartedAt moved."""
     before = await must(ctx, step)
     if before.status in ("exited", "created", "dead"):
+        await standin.clear(ctx, (step.target,))
         await ctx.driver.start(before.id)
     else:
         await ctx.driver.restart(before.id, int(step.call["t"]))
@@ -86,6 +87,7 @@ async def _stopped(ctx: Context, step: Step) -> Standing:
 
 
 async def _start(ctx: Context, step: Step) -> str:
+    await standin.clear(ctx, (step.target,))
     await ctx.driver.start(str(step.call["id"]))
     found = await must(ctx, step)
     return f"{found.status} since {found.started_at[:19]}Z"
@@ -132,6 +134,8 @@ OPERATIONS: dict[str, Operation] = {
     "exec": Operation(_execute, never, again=True),
     "healthy": Operation(gates.healthy, never, changes=False, again=True),
     "reload": Operation(gates.reload, never, again=True),
+    "prepare_page": Operation(standin.prepare, never, changes=False, again=True),
+    "stand_in": Operation(standin.stand_in, standin.is_standing, again=True),
     "keep": Operation(rebuilding.keep, never, again=True),
     "down": Operation(rebuilding.down, rebuilding.is_down, again=True),
     "up": Operation(rebuilding.up, rebuilding.is_up, again=True),

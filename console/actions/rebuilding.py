@@ -13,7 +13,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from console.actions import gates
+from console.actions import gates, standin
 from console.actions.action import Standing, Step
 from console.actions.blueprint import ComposeProject
 from console.actions.engine import InDoubtError
@@ -119,6 +119,7 @@ async def _left(ctx: Context, step: Step) -> list[ServiceContainer]:
 async def up(ctx: Context, step: Step) -> str:
     """Bring these services up, each with what it needs, and wait until they are well (`samples` 0: until they run)."""
     said = ""
+    await standin.clear(ctx, step.call["services"])
     for attempt in range(_TRIES):
         if attempt:
             await asyncio.sleep(_BETWEEN * ctx.pace)

@@ -6,7 +6,7 @@ Pure over `Facts`: building a plan reads nothing and changes nothing. The runner
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from console.actions import rebuild, restore, router
@@ -15,7 +15,7 @@ from console.actions.budget import budget
 from console.actions.facts import Facts, ServiceContainer
 from console.actions.roles import Roles, roles
 from console.actions.router import services as services
-from console.actions.steps import bring_up, compensation, detection, evidence, reload, steps, stop
+from console.actions.steps import bring_up, compensation, detection, evidence, page_ready, reload, stand_in, steps, stop
 from console.config import Config
 from console.errors import UsageError
 
@@ -57,6 +57,7 @@ def plan(level: int, service: str, facts: Facts, config: Config, *, unattended: 
         work = _restore(facts, who)
     else:
         work = _rebuild(facts, who) if level == 3 else _restarts(level, service, facts, who)
+    work = _with_page(work, facts, who, config)
     refused = router.refusal(level, service, facts, config, unattended=unattended)
     spent = None if refused else router.budget_refusal(level, service, facts, config)
     refused = refused or spent
@@ -138,6 +139,21 @@ def _restore(facts: Facts, who: Roles) -> Work:
     )
     back = (*(stop(c, "undo-") for c in stores), restore.aside_back(ground), *compensation(everything))
     return Work(*head, tuple(everything), doing, back, advice, (ground.volume,), lost, ground.container)
+
+
+def _with_page(work: Work, facts: Facts, who: Roles, config: Config) -> Work:
+    """Whoever takes the edge down and cannot bring it up again leaves users a page, and not a closed door."""
+    edges = [c for s in who.edge for c in facts.of(s) if c in work.containers]
+    if not work.compensation or not edges:
+        return work
+    own = config.containment.maintenance_on
+    ready = (page_ready(edges[0], config.containment.maintenance_page),) if not own else ()
+    first = 1 if work.steps and work.steps[0].id == "evidence" else 0
+    return replace(
+        work,
+        steps=(*work.steps[:first], *ready, *work.steps[first:]),
+        compensation=(*work.compensation, stand_in(facts.project, edges, own)),
+    )
 
 
 def overview(facts: Facts, config: Config, chosen: str = "") -> list[LevelView]:

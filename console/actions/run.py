@@ -175,7 +175,9 @@ class Run:
         back = await self._stepper.put_back(self.view.compensation)
         verdict = compare(self._watcher.before, await self._watcher.look())
         ended = "rolled_back" if back and stop.state == "failed" else stop.state
-        words = "what was before is back" if back else "not everything came up again: call a person"
+        page = any(s.step.call.get("op") == "stand_in" and s.state == "ok" for s in self.view.compensation)
+        left = "not everything came up again: call a person" + ("; users see the maintenance page" if page else "")
+        words = "what was before is back" if back else left
         self._close(ended, f"{stop.reason}; {words}", frozen=not back or verdict.verdict == "worse")
 
     async def _abandon(self, error: RecordError) -> None:

@@ -167,6 +167,36 @@ def reload(c: ServiceContainer, *, always: bool = False) -> Step:
     )
 
 
+def page_ready(c: ServiceContainer, page: str) -> Step:
+    """While the edge still runs. `page`: a file of HTML of your own, "" for ours."""
+    return Step(
+        "page",
+        f"prepare a maintenance page, should {c.service} not come up again",
+        f"docker exec {shlex.quote(c.name)} nginx -T > runs/RUN/page/page.json",
+        {"op": "prepare_page", "id": c.id, "page": page},
+        target=c.service,
+        expected=0.2,
+        timeout=8.0,
+        optional=True,
+    )
+
+
+def stand_in(project: str, edges: list[ServiceContainer], own: str) -> Step:
+    """The last thing of a way back. `own`: a command of yours that does it."""
+    services = sorted({c.service for c in edges})
+    name = shlex.quote(f"{project}-sevdeck-page")
+    return Step(
+        "undo-page",
+        f"where {', '.join(services)} does not run, show users the maintenance page",
+        own or f"docker run --detach --name {name} (image, ports and certificates of {services[0]}) nginx",
+        {"op": "stand_in", "services": services, "own": own},
+        undo=f"docker rm --force {name}" if not own else "your command",
+        expected=1.0,
+        timeout=90.0,
+        risk=Risk.LOW,
+    )
+
+
 def detection(c: ServiceContainer) -> float:
     """Seconds its own health check needs at most to notice a hang; 0 without one."""
     return c.check.detection if c.check else 0.0

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from console.actions import standin
 from console.actions.blueprint import Blueprint
 from console.actions.engine import EngineDriver
 from console.actions.facts import ServiceContainer
@@ -97,14 +98,15 @@ async def _taken(
     ours = {c.id for c in containers}
     ports = {p for w in plan.services for p in w.ports}
     found: dict[int, str] = {}
+    known = {p for c in containers if c.status != "exited" for p in c.ports}
     for entry in listing:
-        held = {p.get("PublicPort") for p in entry.get("Ports") or () if isinstance(p, dict)}
-        if entry.get("Id") not in ours:
+        held = {int(p.get("PublicPort") or 0) for p in entry.get("Ports") or () if isinstance(p, dict)}
+        if (entry.get("Labels") or {}).get(standin.PROJECT) == plan.project.name:
+            known |= held  # it goes when the edge comes
+        elif entry.get("Id") not in ours:
             name = clean(str((entry.get("Names") or ["?"])[0]).lstrip("/"), 100)
             found |= {p: f"container {name}" for p in ports & held}
-    free = (
-        sorted(ports - set(found) - {p for c in containers if c.status != "exited" for p in c.ports}) if local else []
-    )
+    free = sorted(ports - set(found) - known) if local else []
     answers = await asyncio.gather(*(_answers(p) for p in free))
     return found | {p: "another program of this host" for p, yes in zip(free, answers, strict=True) if yes}
 

@@ -41,6 +41,7 @@ def test_everything_is_made_anew_and_no_row_is_lost(healthy_lab: Lab, sevdeck: S
     assert done.code == 0, done.out + done.err
     assert [s["id"] for s in done.data["steps"]] == [
         "evidence",
+        "page",
         "keep",
         "safety",
         "down",

@@ -236,6 +236,12 @@ class ProjectTwin:
     async def unpause(self, container: str) -> None:
         self._change("unpause", container)
 
+    async def create_container(self, words: Sequence[str]) -> Ran:
+        raise NotImplementedError  # the twin's edge publishes no port, so that nobody stands in for it
+
+    async def remove_container(self, container: str) -> None:
+        raise NotImplementedError
+
     async def once(
         self,
         image: str,

@@ -39,9 +39,10 @@ def test_level_2_stops_in_reverse_order_and_starts_each_only_when_what_it_needs_
     ups = [s.id for s in plan.steps if s.id.startswith(("start-", "healthy-"))]
     tiers = (("postgres", "redis"), ("app",), ("edge",))  # who needs nothing of each other is waited for together
     assert ups == [f"{w}-shop-{s}-1" for tier in tiers for w in ("start", "healthy") for s in tier]
-    assert plan.steps[1].id == "checkpoint-shop-postgres-1"
-    assert plan.steps[1].optional
-    assert [s.call["id"] for s in plan.compensation] == ["postgres", "redis", "app", "edge"]
+    assert [s.id for s in plan.steps[:3]] == ["evidence", "page", "checkpoint-shop-postgres-1"]
+    assert all(s.optional for s in plan.steps[:3])
+    assert [s.call["id"] for s in plan.compensation[:-1]] == ["postgres", "redis", "app", "edge"]
+    assert plan.compensation[-1].call == {"op": "stand_in", "services": ["edge"], "own": ""}
     assert plan.confirm == "restart 4 services"
 
 

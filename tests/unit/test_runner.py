@@ -133,7 +133,7 @@ async def test_level_2_restarts_everything_in_order(shop: Setting) -> None:
     assert view.outcome == "ok"
     down = ["stop edge", "stop app", "stop redis", "stop postgres"]
     up = ["start postgres", "start redis", "start app", "start edge"]
-    assert shop.twin.calls == ["exec postgres sh", *down, *up]
+    assert shop.twin.calls == ["exec edge nginx", "exec postgres sh", *down, *up]
 
 
 async def test_evidence_is_kept_with_its_secrets_masked(shop: Setting) -> None:

@@ -76,7 +76,8 @@ def page_step(c: ServiceContainer, dump: str, page: str, asked: Sequence[str]) -
     )
 
 
-def _tar(files: Mapping[str, str]) -> bytes:
+def tar(files: Mapping[str, str]) -> bytes:
+    """An archive of these texts by path, readable by everybody."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name, text in files.items():
@@ -95,7 +96,7 @@ async def _engage(tools: Tools, step: Step) -> str:
     new, ours = posixpath.join(directory, nginx.CONF), posixpath.join(directory, nginx.PAGE)
     files = step.call["files"]
     for text in (files[nginx.CONF], files["plain"]):
-        await tools.driver.put_archive(found.id, directory, _tar({nginx.CONF: text, nginx.PAGE: files[nginx.PAGE]}))
+        await tools.driver.put_archive(found.id, directory, tar({nginx.CONF: text, nginx.PAGE: files[nginx.PAGE]}))
         tested = await tools.driver.execute(found.id, ["nginx", "-t", "-q", "-c", new], _EXEC)
         if tested.ok:
             break
