@@ -142,5 +142,5 @@ def test_while_somebody_recovers_the_findings_say_so_first_and_advise_nothing_el
     )
     first, second = attended([down], Holder("r7", "ana", 1.0, 3, "rebuild 5 services", "take down 5 containers"))
     assert first.summary == "ana is recovering: level 3, rebuild 5 services; now: take down 5 containers"
-    assert first.suggestions[0].title == "follow it on the recovery screen (R)"
+    assert first.suggestions[0].title == "R follows it"
     assert (second.summary, second.suggestions) == ("postgres is down", ())
