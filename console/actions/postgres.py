@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +83,14 @@ class Postgres:
         options = "-X -q -A -t -F '\x1f' -v ON_ERROR_STOP=1"
         ran = await self.run(f'psql {options} -U {self._who} -d "$1" -c "$2"', [database, text], seconds)
         return [line.split("\x1f") for line in ran.out.decode(errors="replace").splitlines() if line]
+
+    async def statements(self, texts: Sequence[str], database: str = "postgres", seconds: float = _ASK) -> None:
+        """One after the other over one connection, each a transaction of its own; ends at the first error.
+
+        Raises PostgresError.
+        """
+        script = f'exec psql -X -q -v ON_ERROR_STOP=1 -U {self._who} -d "$@"'
+        await self.run(script, [database, *(word for text in texts for word in ("-c", text))], seconds)
 
     async def value(self, text: str, database: str = "postgres", seconds: float = _ASK) -> str:
         """The first field of the first row, "" when there is none."""
@@ -169,7 +177,9 @@ class Postgres:
     ) -> Ran:
         """A shell line in the container with `$1`, `$2` … Nothing of it outlives `seconds`. Raises PostgresError."""
         tag = f"sevdeck-{os.urandom(6).hex()}"
-        argv = ["env", f"PGAPPNAME={tag}", "sh", "-c", script, "sh", *arguments]
+        # Errors are read by us, whatever language the server speaks to people.
+        plain = ("LC_MESSAGES=C", "PGOPTIONS=-c lc_messages=C")
+        argv = ["env", f"PGAPPNAME={tag}", *plain, "sh", "-c", script, "sh", *arguments]
         ran: Ran | None = None
         try:
             ran = await self.driver.execute(self.container, argv, seconds, stdin=stdin, stdout=stdout)

@@ -19,6 +19,7 @@ from console.errors import SevdeckError, SourceError, UsageError
 from console.text import clean
 
 _TRIES = 5  # of the change of names: a client may slip in between
+_STILL_IN = "being accessed by other users"  # who was sent away takes a moment to go
 _MAINTENANCE = "postgres"  # the database that is connected to while others change their names
 
 
@@ -156,25 +157,27 @@ async def is_dropped(ctx: Context, step: Step) -> Standing:
 
 
 async def _rename(ctx: Context, step: Step, pairs: list[tuple[Any, Any]]) -> None:
-    """Both names at once. The first is closed to new clients, those who are in are sent away, then both change."""
+    """Both names at once. The first is closed to new clients, those who are in are sent away, then both change.
+
+    All of it over one connection: users wait outside for as long as it takes.
+    """
     server, first = _server(ctx, step), str(pairs[0][0])
+    closed = f"ALTER DATABASE {identifier(first)} ALLOW_CONNECTIONS false"
     ends = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({_list(pairs)}) AND pid <> pg_backend_pid();"
     renames = " ".join(f"ALTER DATABASE {identifier(a)} RENAME TO {identifier(b)};" for a, b in pairs)
+    opened = [f"ALTER DATABASE {identifier(str(new))} ALLOW_CONNECTIONS true" for _, new in pairs]
     try:
-        await server.sql(f"ALTER DATABASE {identifier(first)} ALLOW_CONNECTIONS false", _MAINTENANCE)
         for attempt in range(_TRIES):
             try:
-                await server.sql(f"{ends} {renames}", _MAINTENANCE, seconds=20.0)
+                await server.statements([closed, f"{ends} {renames}", *opened], _MAINTENANCE, seconds=20.0)
                 break
             except PostgresError as error:
-                if error.silent or attempt == _TRIES - 1:
+                if _STILL_IN not in error.message or attempt == _TRIES - 1:
                     raise
                 await asyncio.sleep(ctx.pace)
     except PostgresError as error:
         await _allow(ctx, step, first)
         raise _failed(error) from error
-    for name in (first, str(pairs[0][1])):
-        await _allow(ctx, step, name)
 
 
 async def _allow(ctx: Context, step: Step, name: str) -> None:
