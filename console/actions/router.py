@@ -380,7 +380,7 @@ def advice(facts: Facts, targets: tuple[str, ...]) -> tuple[str, ...]:
     if facts.ended_by_logout:
         who = facts.ended_by_logout
         said.append(
-            f"the run would be killed when {who} logs out or ssh drops; before you start it: loginctl enable-linger {who}"
+            f"the run would be ended when {who} logs out or ssh drops; before you start it: loginctl enable-linger {who}"
         )
     return tuple(said)
 
