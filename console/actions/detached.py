@@ -153,6 +153,8 @@ def _watch(work: Callable[[], int]) -> None:
 
     signal.signal(signal.SIGTERM, forward)
     for _ in range(TRIES + 1):
+        # Asked to end in its first moments a worker must not die of it and be replaced: it listens when it can obey.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         worker = os.fork()
         if worker == 0:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -162,6 +164,7 @@ def _watch(work: Callable[[], int]) -> None:
             finally:
                 sys.stderr.flush()
                 os._exit(code)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         _, status = os.waitpid(worker, 0)
         if not os.WIFSIGNALED(status):
             return

@@ -225,12 +225,14 @@ def test_settings_with_secrets_reach_the_process_through_a_pipe_and_never_a_file
             assert b"s3cr3t-of-the-pipe" not in path.read_bytes(), path
 
 
-def test_a_term_signal_reaches_the_worker_through_its_watcher(tmp_path: Path) -> None:
+def test_a_term_signal_reaches_the_worker_through_its_watcher_also_before_it_can_obey(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from console.actions import detached\n"
+        "import os, signal, sys, time; from console.actions import detached\n"
         "def work():\n"
-        "    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))\n"
         "    print('ready', flush=True)\n"
+        "    while signal.SIGTERM not in signal.sigpending(): time.sleep(0.01)\n"
+        "    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))\n"
+        "    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})\n"
         "    while True: signal.pause()\n"
         "detached._watch(work)\n"
         "print('over', flush=True)\n"
