@@ -234,7 +234,7 @@ def advice(facts: Facts) -> tuple[str, ...]:
 def beside(ground: Ground, project: str) -> tuple[Step, ...]:
     """The server answers: keep a dump of now, read the backup in beside it, compare, change the names."""
     now = safety(ground.container, ground.directory, project, ground.database, 3600.0)
-    return (check(ground), now, _read_in(ground), _compare(ground), _swap(ground))
+    return (check(ground), now, _read_in(ground), _compare(ground), _swap(ground), _properties(ground))
 
 
 def beside_back(ground: Ground) -> tuple[Step, ...]:
@@ -332,6 +332,19 @@ def _swap(ground: Ground) -> Step:
     )
 
 
+def _properties(ground: Ground) -> Step:
+    return Step(
+        "properties",
+        f"give {ground.database} its settings and grants of the backup",
+        f"pg_restore --create (ALTER DATABASE {ground.database} SET ..., GRANT ... ON DATABASE {ground.database}) | psql",
+        _call(ground, "properties"),
+        expected=0.4,
+        timeout=60.0,
+        risk=Risk.LOW,
+        optional=True,
+    )
+
+
 # --- steps of 4b --------------------------------------------------------------------------------------------------
 
 
@@ -373,7 +386,7 @@ def new_cluster(ground: Ground) -> tuple[Step, ...]:
         timeout=60.0,
         risk=Risk.LOW,
     )
-    return (roles, _read_in(ground), _compare(ground), _swap(ground))
+    return (roles, _read_in(ground), _compare(ground), _swap(ground), _properties(ground))
 
 
 def _call(ground: Ground, op: str) -> dict[str, Any]:

@@ -123,6 +123,19 @@ async def swap(ctx: Context, step: Step) -> str:
     return f"{done}; what was there is kept as {call['kept']}"
 
 
+async def properties(ctx: Context, step: Step) -> str:
+    """Settings, limit and grants of the database itself, by the name that it has again."""
+    server, seconds = _server(ctx, step), 20.0
+    try:
+        found = await server.properties(_backup(step).path, seconds)
+        if not found:
+            raise StepSkipped("the backup has none")
+        await server.statements(found, str(step.call["database"]), seconds)
+    except (PostgresError, OSError) as error:
+        raise _failed(error) if isinstance(error, PostgresError) else StepFailedError(str(error)) from error
+    return f"{len(found)} of them"
+
+
 async def is_swapped(ctx: Context, step: Step) -> Standing:
     names = await _names(ctx, step)
     if step.call["side"] in names:

@@ -100,7 +100,9 @@ def one(request: pytest.FixtureRequest, engine: str, lab_name: str, tmp_path: Pa
     stack = OneDatabase(f"{lab_name}-one", tmp_path, source)
     try:
         stack.compose("up", "--detach", "--wait")
-        stack.sql("CREATE DATABASE shop", "postgres")
+        stack.sql("CREATE ROLE shop LOGIN", "postgres")
+        stack.sql("CREATE DATABASE shop OWNER shop", "postgres")
+        stack.sql("ALTER DATABASE shop SET statement_timeout TO '77s'")
         stack.sql("CREATE TABLE messages (id serial PRIMARY KEY, text text)")
         stack.sql("INSERT INTO messages (text) SELECT md5(i::text) FROM generate_series(1, 50) i")
         yield stack
@@ -119,6 +121,8 @@ def test_the_whole_mount_is_moved_aside_and_a_new_cluster_takes_its_place(one: O
     done = sevdeck("recover", "run", "4", "--confirm", plan["confirm"], "--json")
     assert done.code == 0, done.out + done.err
     assert one.sql("SELECT count(*) FROM messages") == "50"
+    assert one.sql("SHOW statement_timeout") == "77s"
+    assert one.sql("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'shop'") == "shop"
     assert one.volumes == volumes
     source = one.docker("inspect", "--format", "{{(index .Mounts 0).Source}}", one.container)
     beside = Path(source).parent
