@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 FAULT ?=
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check unit engine bench faults lab lab-break lab-mend lab-status lab-down clean docs
@@ -30,8 +31,9 @@ help:
 run: .venv/run.stamp
 	@$(BIN)/sevdeck
 
+# Three at a time: those with containers and servers wait for most of their time.
 test: check
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check .

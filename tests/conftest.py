@@ -11,6 +11,7 @@ import pytest
 _FOREIGN = ("SEVDECK_", "XDG_", "COMPOSE_", "PG", "DOCKER_")
 _TEST_SETTINGS = ("SEVDECK_LAB_", "SEVDECK_REQUIRE_", "SEVDECK_TEST_")
 # These talk to an engine on purpose: the one its user's Docker settings name, with the plugins found there.
+_OF_THE_RUN = {"lab", "healthy_lab", "private_engine"}  # one stack and one private engine for all of a run
 _WITH_ENGINE = {"engine", "faults", "pty", "bench", "lab"}
 
 
@@ -18,6 +19,20 @@ def pytest_configure() -> None:
     """A shell's background job ignores SIGINT, and all it starts would: programs under test are to hear it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side, those that share a stack, a server or a terminal's patience have one worker."""
+    for item in items:
+        if group := _shared(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _shared(item: pytest.Item) -> str:
+    room = item.path.relative_to(Path(__file__).parent).parts[0]
+    if room == "engine":
+        return "lab" if _OF_THE_RUN & set(getattr(item, "fixturenames", ())) else "small stacks"
+    return room if room in ("postgres", "pty") else ""
 
 
 @pytest.fixture(autouse=True)

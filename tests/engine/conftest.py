@@ -11,8 +11,7 @@ from typing import NoReturn
 import pytest
 
 from tests.lab.lab import Lab, LabError, PrivateEngine
-from tests.lab.shell import run, wait_until
-from tests.lab.stack import lab_root
+from tests.lab.shell import lab_root, run, wait_until
 
 LOCK_DEADLINE = 900
 ENGINE_FIXTURES = {"engine", "lab", "healthy_lab", "private_engine"}

@@ -13,8 +13,7 @@ import subprocess
 from pathlib import Path
 
 from tests.lab.images import TINY
-from tests.lab.shell import LabError, NotPermitted, run, wait_until
-from tests.lab.stack import lab_root
+from tests.lab.shell import LabError, NotPermitted, lab_root, run, wait_until
 
 START_DEADLINE = 60
 STOP_DEADLINE = 30

@@ -7,13 +7,14 @@ rebuilt only when the recipe changed.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import tarfile
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.lab.shell import LabError, run
+from tests.lab.shell import LabError, lab_root, run
 
 HERE = Path(__file__).resolve().parent
 BASE = "sevdeck-lab/base:1"
@@ -70,7 +71,14 @@ CLEAN_UP = (
 
 
 def ensure_images() -> list[str]:
-    """Build what is absent or out of date; the names of what was built."""
+    """Build what is absent or out of date; the names of what was built. One process builds, others wait for it."""
+    lab_root().mkdir(parents=True, exist_ok=True)
+    with (lab_root() / "images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _build_absent()
+
+
+def _build_absent() -> list[str]:
     built = []
     for name, recipe, build in (
         (BASE, _base_recipe(), _build_base),

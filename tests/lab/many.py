@@ -6,8 +6,7 @@ import shutil
 import time
 
 from tests.lab.images import TINY, ensure_images
-from tests.lab.shell import run
-from tests.lab.stack import lab_root
+from tests.lab.shell import lab_root, run
 
 # Started in portions: Compose asks for all at once, and two cores answer late.
 PORTION = 25

@@ -17,6 +17,11 @@ class NotPermitted(LabError):
     """Something is missing that only the machine's owner can provide."""
 
 
+def lab_root() -> Path:
+    """Where project directories live: outside the checkout, as on a real host."""
+    return Path(os.environ.get("SEVDECK_LAB_DIR", "/tmp/sevdeck-lab"))
+
+
 def run(
     command: Sequence[str],
     *,

@@ -15,21 +15,15 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from tests.lab.images import APP, GOOD_RELEASE, HERE, ensure_images
-from tests.lab.shell import LabError, run, wait_until
+from tests.lab.shell import LabError, lab_root, run, wait_until
 
 SERVICES = ("edge", "app", "worker", "postgres", "redis")
 APP_UID = 10001
 WEBHOOK = json.dumps({"from": "+5511900000000", "text": "lab probe"})
 EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
-
-
-def lab_root() -> Path:
-    """Where project directories live: outside the checkout, as on a real host."""
-    return Path(os.environ.get("SEVDECK_LAB_DIR", "/tmp/sevdeck-lab"))
 
 
 @dataclass(frozen=True)
