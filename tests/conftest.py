@@ -7,6 +7,9 @@ import signal
 from pathlib import Path
 
 import pytest
+from _pytest.terminal import TerminalReporter
+
+from tests import scenarios
 
 _FOREIGN = ("SEVDECK_", "XDG_", "COMPOSE_", "PG", "DOCKER_")
 _TEST_SETTINGS = ("SEVDECK_LAB_", "SEVDECK_REQUIRE_", "SEVDECK_TEST_")
@@ -18,6 +21,20 @@ def pytest_configure() -> None:
     """A shell's background job ignores SIGINT, and all it starts would: programs under test are to hear it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    scenarios.mark(items)
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """One table of all scenarios that ran, whichever files they are in."""
+    reports = [r for kind in terminalreporter.stats.values() for r in kind if isinstance(r, pytest.TestReport)]
+    found = scenarios.rows(sorted(reports, key=lambda report: report.start))
+    if found:
+        terminalreporter.section(f"{len(found)} scenarios")
+        for line in scenarios.table(found):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)

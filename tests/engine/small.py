@@ -78,6 +78,10 @@ class SmallStack:
         found = self.containers()
         return set(found) == {"store", "app", "edge"} and all(s.startswith("running") for s in found.values())
 
+    def rows(self) -> int:
+        """Starts that the store's volume remembers: a line for each."""
+        return len(self.docker("exec", f"{self.name}-store-1", "cat", "/data/starts").splitlines())
+
     @property
     def volumes(self) -> str:
         return self.docker("volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={self.name}")

@@ -34,6 +34,7 @@ def volumes_of(lab: Lab) -> str:
     return lab.stack.docker("volume", "ls", "--quiet", "--filter", label).stdout
 
 
+@pytest.mark.scenario("everything made anew: level 3")
 def test_everything_is_made_anew_and_no_row_is_lost(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
     stack = healthy_lab.stack
     rows, volumes, before = stack.sql("select count(*) from messages"), volumes_of(healthy_lab), stack.containers()
@@ -56,6 +57,7 @@ def test_everything_is_made_anew_and_no_row_is_lost(healthy_lab: Lab, sevdeck: S
     assert stack.troubles() == []
 
 
+@pytest.mark.scenario("app reconnected without its alias: levels 1 and 2 refused, level 3")
 def test_a_container_that_lost_its_name_on_the_network_gets_it_back(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
     stack = healthy_lab.stack
     stack.disconnect("app", "front")
@@ -67,6 +69,7 @@ def test_a_container_that_lost_its_name_on_the_network_gets_it_back(healthy_lab:
     assert stack.troubles() == []
 
 
+@pytest.mark.scenario("half-created stack: level 3 completes it")
 def test_a_half_created_stack_is_completed_without_an_outage(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
     stack = healthy_lab.stack
     postgres = stack.docker("inspect", "--format", "{{.Id}}", stack.container("postgres")).stdout
@@ -80,6 +83,7 @@ def test_a_half_created_stack_is_completed_without_an_outage(healthy_lab: Lab, s
     stack.wait_well()
 
 
+@pytest.mark.scenario("a bad release comes up in level 3: back to the image that ran")
 def test_a_release_that_does_not_come_up_is_rolled_back_to_the_image_that_ran(
     healthy_lab: Lab, sevdeck: Sevdeck
 ) -> None:
@@ -116,6 +120,7 @@ def refused(small: SmallStack, tmp_path: Path) -> str:
     return str(found.data["refused"])
 
 
+@pytest.mark.scenario("anonymous volume, missing image, volume, path or file: level 3 refused")
 def test_what_would_not_come_back_is_refused_before_anything_is_touched(small: SmallStack, tmp_path: Path) -> None:
     whole = small.file.read_text(encoding="utf-8")
 
@@ -147,6 +152,7 @@ def test_a_port_of_somebody_else_is_seen(small: SmallStack, tmp_path: Path) -> N
         assert refused(small, tmp_path) == f"port {port} is taken by another program of this host"
 
 
+@pytest.mark.scenario("somebody else changes the stack: the run pauses")
 def test_a_run_pauses_while_somebody_else_changes_the_stack(small: SmallStack, tmp_path: Path) -> None:
     sevdeck = Sevdeck(tmp_path, small.config, observation=0.1)
     assert sevdeck("recover", "run", "2", "--confirm", "restart 3 services", "--detach").code == 0
@@ -169,6 +175,7 @@ def mortal(project: str, data: Path, run_id: str, die_at: int, when: str) -> int
     return worker.wait(120)
 
 
+@pytest.mark.scenario("kill -9 at every record of level 3")
 @pytest.mark.timeout(900)
 def test_a_kill_at_every_step_of_a_rebuild_is_gone_on_with(small: SmallStack, tmp_path: Path) -> None:
     """Before each record (what it tells was not begun, or is not yet known to be done) and after each."""
@@ -196,6 +203,7 @@ def test_a_kill_at_every_step_of_a_rebuild_is_gone_on_with(small: SmallStack, tm
     assert len(table) > 14
 
 
+@pytest.mark.scenario("runner killed, its Compose at work: nobody begins before its end")
 def test_nobody_begins_while_the_compose_of_a_killed_run_is_at_work(small: SmallStack, tmp_path: Path) -> None:
     """The whole family of the run is killed while `docker compose` works: the lock stays until that has ended."""
     whole = small.file.read_text(encoding="utf-8")
@@ -218,6 +226,7 @@ def test_nobody_begins_while_the_compose_of_a_killed_run_is_at_work(small: Small
     assert small.running
 
 
+@pytest.mark.scenario("runner killed, its Compose at work: the next runner waits")
 def test_a_killed_worker_is_replaced_and_waits_for_its_compose(small: SmallStack, tmp_path: Path) -> None:
     whole = small.file.read_text(encoding="utf-8")
     small.file.write_text(whole.replace("stop_signal: SIGKILL", "stop_grace_period: 3s"), encoding="utf-8")

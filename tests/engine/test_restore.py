@@ -41,6 +41,7 @@ def tidy(healthy_lab: Lab) -> None:
             healthy_lab.stack.inside("postgres", "psql", "-U", "postgres", "-c", f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+@pytest.mark.scenario("backup made, verified and rehearsed")
 def test_a_backup_is_made_listed_verified_and_rehearsed(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
     assert sevdeck("backup", "list", "--json").data["alarms"] == ["there is no backup"]
     made = sevdeck("backup", "create", "--json")
@@ -58,10 +59,19 @@ def test_a_backup_is_made_listed_verified_and_rehearsed(healthy_lab: Lab, sevdec
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda raw: raw[:-200], "it was cut or changed"),
-        (lambda raw: raw[:4000] + bytes([raw[4000] ^ 1]) + raw[4001:], "sha256 differs"),
+        pytest.param(
+            lambda raw: raw[:-200],
+            "it was cut or changed",
+            id="cut",
+            marks=pytest.mark.scenario("backup truncated: named, never restored"),
+        ),
+        pytest.param(
+            lambda raw: raw[:4000] + bytes([raw[4000] ^ 1]) + raw[4001:],
+            "sha256 differs",
+            id="one bit",
+            marks=pytest.mark.scenario("backup with one bit flipped: named, never restored"),
+        ),
     ],
-    ids=["cut", "one bit"],
 )
 def test_a_damaged_backup_is_named_and_never_restored(
     healthy_lab: Lab, sevdeck: Sevdeck, tidy: None, damage: Callable[[bytes], bytes], words: str
@@ -77,6 +87,7 @@ def test_a_damaged_backup_is_named_and_never_restored(
     assert set(databases(healthy_lab)) == {"postgres", "template0", "template1", "shop"}
 
 
+@pytest.mark.scenario("backup cut, or of a newer format, under a manifest that fits")
 def test_one_that_was_written_bad_is_found_by_reading_it_all(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
     """The manifest fits the bytes, as where the disk was already wrong when the dump was made."""
     made = sevdeck("backup", "create", "--json").data
@@ -103,6 +114,7 @@ def rewrite(dump: Path, ident: str, raw: bytes, **more: object) -> None:
     assert whole
 
 
+@pytest.mark.scenario("backup of a newer server, of another database: refused")
 def test_one_of_another_server_or_another_database_is_refused(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
     made = sevdeck("backup", "create", "--json").data
     dump = Path(made["path"])
@@ -112,6 +124,7 @@ def test_one_of_another_server_or_another_database_is_refused(healthy_lab: Lab, 
     assert "is of database other; here are: shop" in sevdeck("recover", "plan", "4", "--json").data["refused"]
 
 
+@pytest.mark.scenario("data wrong: level 4a, beside the live database", loses="writes since the backup")
 def test_yesterday_comes_back_beside_today(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
     stack = healthy_lab.stack
     made = sevdeck("backup", "create", "--json").data
@@ -129,6 +142,7 @@ def test_yesterday_comes_back_beside_today(healthy_lab: Lab, sevdeck: Sevdeck, t
     stack.wait_well()
 
 
+@pytest.mark.scenario("backup older than the RPO: a second consent")
 def test_a_backup_older_than_the_limit_wants_a_second_word(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
     made = sevdeck("backup", "create", "--json").data
     dump = Path(made["path"])
@@ -172,6 +186,7 @@ def test_a_kill_at_every_step_of_a_restore_is_gone_on_with(healthy_lab: Lab, sev
     assert len(table) > 14
 
 
+@pytest.mark.scenario("pg_control corrupt: levels 1 to 3 refused, level 4b", loses="writes since the backup")
 @pytest.mark.timeout(400)
 def test_a_server_that_cannot_start_gets_a_new_cluster_and_the_broken_one_stays(
     healthy_lab: Lab, sevdeck: Sevdeck, tidy: None
