@@ -13,12 +13,13 @@ import pytest
 
 from tests import scenarios
 from tests.engine import scene as scenes
+from tests.engine.small import SmallDatabase, SmallStack, small_database, small_stack
 from tests.lab.lab import Lab, LabError, PrivateEngine
 from tests.lab.shell import run, wait_until
 from tests.lab.stack import lab_root
 
 LOCK_DEADLINE = 900
-ENGINE_FIXTURES = {"engine", "lab", "healthy_lab", "private_engine"}
+ENGINE_FIXTURES = {"engine", "lab", "healthy_lab", "private_engine", "small", "database"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -83,6 +84,20 @@ def healthy_lab(lab: Lab) -> Lab:
     if not lab.is_well():
         lab.reset()
     return lab
+
+
+@pytest.fixture
+def small(engine: str, lab_name: str, tmp_path: Path) -> Iterator[SmallStack]:
+    """Three tiny containers of this test alone."""
+    with small_stack(f"{lab_name}-small", tmp_path / "stack") as stack:
+        yield stack
+
+
+@pytest.fixture
+def database(engine: str, lab_name: str, tmp_path: Path) -> Iterator[SmallDatabase]:
+    """A small PostgreSQL of this test alone."""
+    with small_database(f"{lab_name}-db", tmp_path / "stack") as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")

@@ -5,20 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from console.actions import offspring, runs
-from console.actions.facts import Holder
-from console.actions.lock import ProjectLock, holder
-from tests.engine.mortal_worker import prepare
-from tests.engine.small import SmallStack, small_stack
-from tests.engine.test_recovery import ROOT, Sevdeck, configured
+from console.actions.lock import holder
+from tests.engine.small import SmallStack
+from tests.engine.test_recovery import Sevdeck, configured
 from tests.lab.images import BAD_RELEASE
 from tests.lab.lab import Lab
 from tests.lab.shell import wait_until
@@ -109,12 +103,6 @@ def test_a_release_that_does_not_come_up_is_rolled_back_to_the_image_that_ran(
 # --- what it will not touch ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def small(engine: str, lab_name: str, tmp_path: Path) -> Iterator[SmallStack]:
-    with small_stack(f"{lab_name}-small", tmp_path / "stack") as stack:
-        yield stack
-
-
 def refused(small: SmallStack, tmp_path: Path) -> str:
     found = Sevdeck(tmp_path, small.config)("recover", "plan", "3", "--json")
     return str(found.data["refused"])
@@ -164,43 +152,6 @@ def test_a_run_pauses_while_somebody_else_changes_the_stack(small: SmallStack, t
 
 
 # --- kills ----------------------------------------------------------------------------------------------------------
-
-
-def mortal(project: str, data: Path, run_id: str, die_at: int, when: str) -> int:
-    """The run's worker as a process that kills itself at its n-th record; its lock goes with it."""
-    lock = ProjectLock.acquire(data, project, Holder(run_id, "ana", time.time(), 3))
-    argv = [sys.executable, "-m", "tests.engine.mortal_worker", str(data), run_id, str(data.parent / "sevdeck.toml")]
-    worker = subprocess.Popen([*argv, str(lock.fd), str(die_at), when], cwd=ROOT, pass_fds=(lock.fd,))
-    lock.close()
-    return worker.wait(120)
-
-
-@pytest.mark.scenario("kill -9 at every record of level 3")
-@pytest.mark.timeout(900)
-def test_a_kill_at_every_step_of_a_rebuild_is_gone_on_with(small: SmallStack, tmp_path: Path) -> None:
-    """Before each record (what it tells was not begun, or is not yet known to be done) and after each."""
-    sevdeck = Sevdeck(tmp_path, small.config, observation=0.1)
-    volumes, table = small.volumes, []
-    for n in range(1, 40):
-        run_id = prepare(sevdeck.data, sevdeck.config, 3)
-        began = time.monotonic()
-        ended = mortal(small.name, sevdeck.data, run_id, n, "before" if n % 2 else "after")
-        if ended == 0:
-            break
-        assert ended == -signal.SIGKILL
-        view = runs.status(sevdeck.data, run_id)
-        assert view is not None
-        step = view.step or view.state
-        if not view.over:
-            assert mortal(small.name, sevdeck.data, run_id, 0, "") == 0, n
-        view = runs.status(sevdeck.data, run_id)
-        assert view is not None
-        assert view.outcome == "ok", (n, view.reason)
-        assert small.running, (n, small.containers())
-        assert small.volumes == volumes
-        table.append((n, step, f"{time.monotonic() - began:.1f} s"))
-    print(*table, sep="\n")
-    assert len(table) > 14
 
 
 @pytest.mark.scenario("runner killed, its Compose at work: nobody begins before its end")

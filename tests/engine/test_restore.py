@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from console.actions import runs
-from tests.engine.mortal_worker import prepare
-from tests.engine.test_rebuild import mortal
 from tests.engine.test_recovery import Sevdeck, configured
 from tests.lab.lab import Lab
 
@@ -154,36 +151,6 @@ def test_a_backup_older_than_the_limit_wants_a_second_word(healthy_lab: Lab, sev
     once = sevdeck("recover", "run", "4", "--confirm", plan["confirm"])
     assert (once.code, "--consent" in once.err) == (3, True)
     assert [n for n in databases(healthy_lab) if "_restore_" in n] == []
-
-
-@pytest.mark.timeout(900)
-def test_a_kill_at_every_step_of_a_restore_is_gone_on_with(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
-    stack = healthy_lab.stack
-    assert sevdeck("backup", "create").code == 0
-    rows = int(stack.sql("select count(*) from messages"))
-    stack.docker("stop", stack.traffic_container)
-    sevdeck.config.write_text(sevdeck.config.read_text().replace('"3.0s"', '"0.1s"'), encoding="utf-8")
-    table = []
-    for n in range(1, 40):
-        run_id = prepare(sevdeck.data, sevdeck.config, 4)
-        ended = mortal(stack.project, sevdeck.data, run_id, n, "before" if n % 2 else "after")
-        if ended == 0:
-            break
-        view = runs.status(sevdeck.data, run_id)
-        assert view is not None
-        step = view.step or view.state
-        if not view.over:
-            assert mortal(stack.project, sevdeck.data, run_id, 0, "") == 0, n
-        view = runs.status(sevdeck.data, run_id)
-        assert view is not None
-        assert view.outcome == "ok", (n, view.reason)
-        names = databases(healthy_lab)
-        assert names["shop"] == "t"
-        assert not [name for name in names if "_restore_" in name], (n, names)
-        assert int(stack.sql("select count(*) from messages")) >= rows
-        table.append((n, step))
-    print(*table, sep="\n")
-    assert len(table) > 14
 
 
 @pytest.mark.scenario("pg_control corrupt: levels 1 to 3 refused, level 4b", loses="writes since the backup")
