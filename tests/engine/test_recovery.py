@@ -156,6 +156,23 @@ def test_a_bad_release_that_crash_loops_is_refused_with_what_would_help(healthy_
     healthy_lab.mend("bad-release")
 
 
+@pytest.mark.scenario("crash loop of a bad release: the previous one in .env, then level 3")
+def test_a_bad_release_is_rolled_back_by_a_rebuild(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
+    stack = healthy_lab.stack
+    healthy_lab.break_("bad-release")
+    stack.write_env()  # the previous release again, as a person would write it
+    try:
+        plan = sevdeck("recover", "plan", "3", "--json").data
+        assert plan["refused"] is None
+        assert plan["confirm"] == f"{stack.project} with changes to app, worker"
+        done = sevdeck("recover", "run", "3", "--confirm", plan["confirm"], "--json")
+        assert done.code == 0, done.out + done.err
+        assert done.data["validation"]["verdict"] == "better"
+        assert stack.troubles() == []
+    finally:
+        healthy_lab.mend("bad-release")
+
+
 @pytest.mark.scenario("edge holds a stale address: only reloaded")
 def test_an_edge_that_lost_the_app_is_reloaded_without_an_outage(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
     healthy_lab.break_("edge-stale-upstream")
