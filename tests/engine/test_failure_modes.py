@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from console.actions import runs
+from console.actions import offspring, runs
 from console.actions.lock import holder
 from console.cli import main
 from tests.engine.conftest import without
@@ -25,6 +25,7 @@ from tests.lab.shell import run, wait_until
 from tests.pty.terminal import Terminal
 from tests.sshd import missing, sshd
 
+GRACE = 4  # seconds that containers of the slow stack take to stop
 REFUSAL = 0.5  # seconds of work until a second responder is refused
 # What would do something: in a shell, in a terminal, in markup, to somebody who reads.
 EVIL = "$(touch {mark})`touch {mark}`;touch {mark}|'\"&\x1b]0;owned\x07\x1b[2J\x9b31m[red]x[/red]\u202eppa\nok: done"
@@ -36,7 +37,7 @@ OBEYED = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u20
 def slow(small: SmallStack) -> SmallStack:
     """Its containers take four seconds to stop: there is time to do something while they do."""
     whole = small.file.read_text(encoding="utf-8")
-    small.file.write_text(whole.replace("stop_signal: SIGKILL", "stop_grace_period: 4s"), encoding="utf-8")
+    small.file.write_text(whole.replace("stop_signal: SIGKILL", f"stop_grace_period: {GRACE}s"), encoding="utf-8")
     small.up()
     return small
 
@@ -119,6 +120,46 @@ def test_a_second_responder_is_refused_at_once_and_attaches(
     followed = sevdeck("recover", "attach", held.run_id, "--json")
     assert (followed.code, followed.data["outcome"]) == (0, "ok")
     assert len(runs.ids(sevdeck.data)) == 1
+
+
+@pytest.mark.scenario("two responders in the same moment: one run, one refusal")
+def test_of_two_who_begin_in_the_same_moment_one_is_refused(
+    slow: SmallStack, small: SmallStack, tmp_path: Path
+) -> None:
+    sevdeck = rebuilder(slow, tmp_path)
+    both = [sevdeck.background("recover", "run", "3", "--confirm", slow.name) for _ in range(2)]
+    said = {process.communicate(timeout=100)[0]: process.returncode for process in both}
+    assert sorted(said.values()) == [0, 3], said
+    assert "is recovering" in next(text for text, code in said.items() if code == 3)
+    assert len(runs.ids(sevdeck.data)) == 1
+
+
+@pytest.mark.scenario("Compose itself killed in the middle of level 3: asked again")
+def test_a_compose_that_is_killed_is_no_success(slow: SmallStack, small: SmallStack, tmp_path: Path) -> None:
+    sevdeck, began = rebuilder(slow, tmp_path), time.time()
+    assert sevdeck("recover", "run", "3", "--confirm", slow.name, "--detach").code == 0
+    view = sevdeck.until("down", lambda v: v.step == "down")
+    held = holder(sevdeck.data, slow.name)
+    assert held is not None
+    programs = runs.directory(sevdeck.data, view.run_id) / "programs.lock"
+    family = {held.pid, os.getpgid(held.pid)}
+
+    def compose() -> set[int]:
+        return set(offspring.holders(programs)) - family
+
+    def stopping() -> bool:
+        """The engine was told to stop a container, and it goes on with that whoever asked."""
+        asked = ["events", "--since", f"{began:.0f}", "--until", f"{time.time():.3f}", "--filter", "event=kill"]
+        return f"com.docker.compose.project={slow.name}" in slow.docker(*asked)
+
+    wait_until(stopping, "the first stop", deadline=10, every=0.02)
+    for pid in compose():
+        os.kill(pid, signal.SIGKILL)
+    view = sevdeck.until("the end of the run", lambda v: v.over, deadline=90)
+    assert view.outcome == "ok", (view.outcome, view.reason)
+    assert next(step.attempt for step in view.steps if step.step.id == "down") == 1
+    time.sleep(GRACE + 1)  # what the engine was told to stop must not stop afterwards
+    assert slow.running, slow.containers()
 
 
 @pytest.mark.scenario("recovery makes it worse: a person is called, nothing climbs")
