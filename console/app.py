@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ from widgets.containers_pane import ContainersPane
 
 if TYPE_CHECKING:
     from console.actions.containment.reminder import Contained, Reminder
+    from console.actions.facts import Holder
     from console.checks.check import Finding
     from console.guide.desk import Desk
     from console.incident.records import Incident
@@ -85,6 +87,7 @@ class Sevdeck(App[int]):
         self._attachments: Attachments | None = None
         self._reminder: Reminder | None = None
         self._contained: tuple[Contained, ...] = ()  # measures that may be in force
+        self._recovering: Holder | None = None  # a recovery that is under way, whoever started it
         self._ledger = Lane("ledger")
         self._told: set[tuple[str, float]] = set()
         self._before: Incident | None = None  # as it was when others' acts were told last
@@ -251,6 +254,10 @@ class Sevdeck(App[int]):
             from console.actions.containment.explaining import explained
 
             self._findings = explained(self._findings, self._contained)
+        if self._recovering is not None:
+            from console.actions.attending import attended
+
+            self._findings = attended(self._findings, self._recovering)
         self._show()
 
     def _incident_changed(self) -> None:
@@ -292,12 +299,16 @@ class Sevdeck(App[int]):
                         self.notify(f"due now: {timer.label}", severity="warning", timeout=10, markup=False)
 
     async def _look_at_ledger(self, now: float) -> None:
-        """Show what is contained, and say what is overdue until somebody undoes it: nothing is undone by itself."""
+        """Show what is contained and who recovers, and say what is overdue until somebody undoes it: nothing is undone
+        by itself."""
         from console.actions.containment.reminder import Reminder
+        from console.actions.lock import recovering
 
         reminder = self._reminder = self._reminder or Reminder(self._data_dir)
         try:
             found = await self._ledger.call(reminder.look, deadline=_LEDGER)
+            at_work = partial(recovering, self._data_dir, self._config.docker.project)
+            self._recovering = await self._ledger.call(at_work, deadline=_LEDGER)
         except (SourceError, OSError):  # a disk that hangs: what is known stays on the screen
             return
         if found != self._contained:

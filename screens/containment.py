@@ -17,7 +17,8 @@ from console.errors import SevdeckError
 from console.watch.lane import QueueLane
 from screens.base import ConsoleScreen, bindings
 from screens.dialogs import Ask, Choose, Confirm
-from screens.recovery import Lower, heading
+from screens.recovery import Lower
+from screens.recovery_lines import heading
 from screens.seat import Seat
 from widgets.choice import ChoiceList, Row
 from widgets.containment_lines import proposal_lines, standing_lines, standing_rows

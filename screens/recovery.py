@@ -5,23 +5,33 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.reactive import var
 
 from console.errors import RefusedError, SevdeckError
 from screens.base import ConsoleScreen, bindings
 from screens.dialogs import Ask, Confirm
+from screens.recovery_lines import (
+    Instead,
+    heading,
+    level_rows,
+    plan_lines,
+    run_lines,
+    run_title,
+    runs_elsewhere,
+    sentence,
+    short_plan_lines,
+    under_way,
+)
 from screens.seat import Seat
-from widgets.choice import ChoiceList, Row
-from widgets.format import clock_text, time_text
-from widgets.lines import Line, Span, between, fit, line, width_of
-from widgets.marks import BAD, OK, UNKNOWN, WARN, mark
+from widgets.choice import ChoiceList
+from widgets.lines import Line, Span, line
 from widgets.note import Note
-from widgets.pane import greyed, wrap
+from widgets.pane import wrap
 
 if TYPE_CHECKING:
     from console.actions.action import LevelView, Plan
@@ -32,178 +42,11 @@ if TYPE_CHECKING:
 
     Look = Callable[[Seen], Awaitable[Facts]]
 
-_VERDICT = {"recommended": OK, "possible": UNKNOWN, "unneeded": UNKNOWN, "refused": BAD}
-_STEP = {"ok": ("✔", "ok"), "failed": (BAD, "bad"), "unknown": (UNKNOWN, "warn"), "running": ("▶", "strong"),
-         "skipped": ("–", "dim"), "pending": ("·", "dim")}  # fmt: skip
 
 _LOOK_OUT = 1.0  # seconds between two looks at who holds the project
 _CONFIRM_LINES = 16  # what a confirmation shows without scrolling
 _MONITOR_EVERY = 5.0  # seconds between two looks at the monitor's heartbeat
 _AGAIN = 0.3  # seconds until the next look while a run that is over still lets go of the project
-
-
-class Instead(NamedTuple):
-    """What is said of every level while the verdicts do not hold: in two or three words, and the reason."""
-
-    words: str
-    why: str
-
-
-def level_rows(views: Sequence[LevelView], width: int, instead: Instead | None = None) -> list[Row]:
-    """A level in two lines: what it would do and the verdict; then the reason in full.
-
-    With `instead` each has one line, greyed, and the reason stands once below all of them.
-    """
-    rows: list[Row] = []
-    for view in views:
-        glyph, words, why = _VERDICT[view.verdict], view.verdict, view.why
-        tone = {"recommended": "ok", "refused": "bad"}.get(view.verdict, "")
-        if instead is None and view.help:
-            why = f"{_sentence(why)} Would help: {_sentence(view.help)}"
-        if instead is not None:
-            glyph, words, tone = UNKNOWN, instead.words, ""
-        head = line(
-            Span(f" {view.level} ", "key"),
-            Span(fit(view.name, 8), "strong"),
-            fit(view.title, 34),
-            Span(fit(view.outage, 14), "dim"),
-            mark(glyph),
-            Span(f" {words}", tone),
-        )
-        rows.append(Row(f"{view.level}:{view.service}", head if instead is None else greyed([head])[0]))
-        if instead is None:
-            rows += _reason(why, width)
-    return rows if instead is None else [*rows, *_reason(instead.why, width)]
-
-
-def _reason(why: str, width: int) -> list[Row]:
-    return [Row("", line(Span(f"{' ' * 11}{text}", "dim"))) for text in wrap(why, width - 12)]
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-def under_way(run: RunView | None, holder: Holder | None) -> Instead | None:
-    """What every level says while a run is under way, whoever started it; None when none is."""
-    if run is not None and run.outcome is None and run.state != "interrupted":
-        who, level, title, since, run_id = run.actor, run.plan.level, run.plan.title, run.started_at, run.run_id
-    elif holder is not None and holder.run_id and not holder.level:  # no recovery: a containment, over in seconds
-        return Instead("a change is under way", f"{holder.who}: {holder.title}. Judged anew when it has ended.")
-    elif holder is not None and holder.run_id:
-        who, level, title, since, run_id = holder.who, holder.level, holder.title, holder.since, holder.run_id
-    elif holder is not None:
-        return Instead("a run is under way", "Somebody is changing the project. Judged anew when that has ended.")
-    else:
-        return None
-    words = f"Run {run_id} by {who}: level {level}, {title}, since {time_text(since)}."
-    return Instead("a run is under way", f"{words} Judged anew when it has ended.")
-
-
-def plan_lines(plan: Plan, width: int) -> list[Line]:
-    """The plan as a person reads it before saying yes; where it is refused, the reason before all else."""
-    lines = [
-        line(Span(f"Plan {plan.plan_id[:4]}", "strong"), f" · {len(plan.steps)} steps · touches {plan.blast.text}"),
-        line(Span(f"{_cost(plan)} · budget {plan.budget}", "dim")),
-    ]
-    if plan.refused:
-        lines += [line(Span(part, "bad")) for part in wrap(f"✖ refused: {plan.refused}", width)]
-        if plan.help:
-            lines += [line(Span(part)) for part in wrap(f"would help: {plan.help}", width)]
-    for number, step in enumerate(plan.steps, 1):
-        lines.append(line(f"{number:2} {step.title}"))
-        if step.command:
-            lines += [line(Span(f"     {part}", "dim")) for part in wrap(step.command, width - 5)]
-    return [*lines, *_doubts(plan, width)]
-
-
-def short_plan_lines(plan: Plan, width: int, height: int) -> list[Line]:
-    """The plan in at most `height` lines, for a question that must be seen whole: the steps without their commands."""
-    head = line(Span(f"Plan {plan.plan_id[:4]}", "strong"), f" · {_cost(plan)} · {plan.blast.text}")
-    doubts = _doubts(plan, width)
-    steps = [line(f"{number:2} {step.title}") for number, step in enumerate(plan.steps, 1)]
-    room = max(1, height - 1 - len(doubts))
-    if len(steps) > room:
-        left = len(steps) - room + 1
-        steps = [*steps[: room - 1], line(Span(f"   … {left} more steps: Esc, then Tab and ↓ show them", "warn"))]
-    return [head, *steps, *doubts]
-
-
-def _cost(plan: Plan) -> str:
-    if plan.expected_downtime is None:
-        return "outage not known yet"
-    return f"~{plan.expected_downtime:.0f} s outage" if plan.expected_downtime >= 0.5 else "no outage"
-
-
-def _doubts(plan: Plan, width: int) -> list[Line]:
-    """Preconditions that do not hold or could not be told, and advice."""
-    lines: list[Line] = []
-    for check in plan.preconditions:
-        if check.ok is not True:
-            glyph = BAD if check.ok is False else UNKNOWN
-            words = wrap(f"{check.name}: {check.detail}", width - 2)
-            tone = "bad" if check.ok is False else "warn"
-            lines.append(line(mark(glyph), Span(f" {words[0]}", tone)))
-            lines += [line(Span(f"  {part}", tone)) for part in words[1:]]
-    for text in plan.advice:
-        lines += [line(Span(part, "warn")) for part in wrap(f"▲ {text}", width)]
-    return lines
-
-
-def run_lines(run: RunView, now: float, width: int) -> list[Line]:
-    """A run: its steps, validation, observation, and the verdict in words."""
-    age = clock_text((run.ended_at or now) - run.started_at)
-    lines = [
-        line(
-            Span(f"Run {run.run_id}", "strong"),
-            Span(f"  {run.state}  {age}  ", "dim"),
-            Span(f"level {run.plan.level}, {run.plan.title}", "strong"),
-            Span(f"  by {run.actor}", "dim"),
-        )
-    ]
-    titles = min(max((len(view.step.title) for view in run.steps), default=0), max(20, width - 30))
-    for view in run.steps:
-        glyph, tone = _STEP.get(view.state, ("·", "dim"))
-        took = f"{view.took:.1f} s" if view.took is not None else ""
-        lines.append(
-            line(
-                Span(f" {glyph} ", tone),
-                fit(view.step.title, titles),
-                Span(fit(took, 8, "right"), "dim"),
-                f"  {view.detail}",
-            )
-        )
-    if run.validation is not None:
-        check = run.validation
-        glyph, tone = (UNKNOWN, "") if check.ok is None else (OK, "ok") if check.ok else (BAD, "bad")
-        head = "validation" if check.ok is not None else "validating, not yet well"
-        words = wrap(f"{head}: {check.detail}", width - 2)
-        lines.append(line(mark(glyph), Span(f" {words[0]}", tone)))
-        lines += [line(Span(f"  {part}", tone)) for part in words[1:]]
-        for finding in check.findings:
-            if finding.get("status") != "ok":
-                words = wrap(f"{finding.get('status')}: {finding.get('summary')}", width - 4)
-                lines += [line(Span(f"    {part}", "warn")) for part in words]
-    if run.observation is not None:
-        watch = run.observation
-        watching = "observing" if watch.ended_at is None else "observed"
-        lines.append(
-            line(
-                mark({"stable": OK, "unstable": BAD}.get(watch.state, WARN)),
-                f" {watching} {max(0.0, watch.elapsed(now)):.0f}/{watch.seconds:.0f} s  {watch.samples} looks, {watch.failures} failed: {watch.state}",
-            )
-        )
-    lines += [line(Span(part, "dim")) for text in run.notes for part in wrap(text, width)]
-    if run.outcome:
-        tone = {"ok": "ok", "failed": "bad"}.get(run.outcome, "warn")
-        lines += [line(Span(text, tone)) for text in wrap(f"outcome: {run.outcome}. {run.reason}", width)]
-    elif run.state == "interrupted":
-        words = wrap("The runner is gone before the end. Enter resumes it from what is recorded.", width)
-        lines += [line(Span(part, "bad")) for part in words]
-    else:
-        text = "It runs apart from this terminal: leaving or losing the connection does not stop it. x asks it to stop."
-        lines += [line(Span(part, "dim")) for part in wrap(text, width)]
-    return lines
 
 
 class Lower(Note):
@@ -226,23 +69,10 @@ class Lower(Note):
         self.top = max(0, min(self.top + rows, len(self.lines) - self.size.height + 1))
 
 
-def heading(title: str, width: int, focus: bool, beside: str = "") -> Line:
-    """A titled rule over the whole width, as panes have one; `beside` at its other end."""
-    tone = "focus" if focus else "title"
-    left = line(Span("── ", tone), Span(f"{title} ", "focus" if focus else "strong"))
-    room = max(1, width - width_of(left) - 6)
-    right = line(Span(f" {fit(beside, min(len(beside), room))} ──", "warn")) if beside else line(Span("──", tone))
-    return between(left, right, width, "─", tone)
-
-
-def runs_elsewhere(incident: Incident | None, host: str) -> str:
-    """Recoveries under way on other hosts, in words; "" for none."""
-    under_way = [r for r in incident.recoveries if r.ended_at is None and r.host != host] if incident else []
-    return "; ".join(f"on {r.host}: {r.title}, {r.state} by {r.by} {time_text(r.started_at)}" for r in under_way)
-
-
 class Levels(ChoiceList):
-    """The upper half: the levels."""
+    """The upper half: the levels. Their numbers choose them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding(key, f"level('{key}')", show=False) for key in "1234"]
 
     idle: var[bool] = var(False)  # none of them can be chosen now: no line stands out
     elsewhere: var[str] = var("")  # what is being done on other hosts, whose projects and locks are their own
@@ -256,6 +86,12 @@ class Levels(ChoiceList):
 
     def watch_idle(self) -> None:
         self.redraw()
+
+    def action_level(self, number: str) -> None:
+        key = next((key for key in self.keys() if key.startswith(f"{number}:")), "")
+        if key and not self.idle:
+            self.selected = key
+            self.post_message(self.Selected(key))
 
     def view(self, width: int, height: int) -> Sequence[Line]:
         if not self.idle:
@@ -341,7 +177,7 @@ class Recovery(ConsoleScreen):
             views = recovery.overview(facts, self.seat.config, self._service)
         except SevdeckError as error:
             if self.instead is not None:
-                self.instead = Instead("not known", f"{_sentence(str(error))} r looks again.")
+                self.instead = Instead("not known", f"{sentence(str(error))} r looks again.")
             if self.run is None:
                 self._say([line(Span(str(error), "bad"))])
             return
@@ -586,8 +422,12 @@ class Recovery(ConsoleScreen):
         if self.run is None or not self.is_mounted:
             return
         note = self.query_one(Lower)
-        note.heading = "Run"
-        note.lines = tuple(run_lines(self.run, self.now or time.time(), self.size.width - 2))
+        now = self.now or time.time()
+        shown = run_lines(self.run, now, self.size.width - 2)
+        note.heading = run_title(self.run, now)
+        note.lines = tuple(shown.lines)
+        if not note.has_focus:  # who reads is not moved
+            note.top = max(0, min(shown.at - note.size.height // 2, len(shown.lines) - note.size.height + 1))
         if self._under_way:
             self.instead = under_way(self.run, None)
 

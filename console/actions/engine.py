@@ -71,6 +71,8 @@ class EngineDriver(Protocol):
 
     async def volumes(self) -> frozenset[str]: ...
 
+    async def volume(self, name: str) -> dict[str, Any]: ...
+
     async def tag(self, image: str, name: str, tag: str) -> None: ...
 
     async def compose(self, project: ComposeProject, words: Sequence[str], seconds: float) -> Ran: ...
@@ -204,6 +206,10 @@ class DockerDriver:
         """Names of the engine's volumes."""
         found = await self._look(lambda: self._engine.get("/volumes", _LOOK))
         return frozenset(str(volume.get("Name")) for volume in found.get("Volumes") or ())
+
+    async def volume(self, name: str) -> dict[str, Any]:
+        """One volume: Driver, Options, Mountpoint."""
+        return dict(await self._look(lambda: self._engine.get(f"/volumes/{name}", _LOOK)))
 
     async def tag(self, image: str, name: str, tag: str) -> None:
         await self._change(lambda client: client.tag(image, name, tag), SLACK)

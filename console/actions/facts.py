@@ -218,6 +218,7 @@ class Facts:
     backed_up: bool = False  # a backup that was verified is younger than the limit
     store: str = ""  # id of the PostgreSQL container that can be dumped, "" for none
     engine_disk: str = ""  # mount of `disks` that holds the engine's own directory; "" where it is another host's
+    ended_by_logout: str = ""  # user at whose log-out a run started from here would be killed; "" for nobody
     holds: tuple[Hold, ...] = ()  # which entry of the ledger holds which service; `contained` are those of level 1
 
     def of(self, service: str) -> tuple[ServiceContainer, ...]:

@@ -23,6 +23,7 @@ from console.actions.engine import DockerDriver, EngineDriver
 from console.actions.facts import DiskFacts, EngineState, Facts, ServiceContainer
 from console.actions.lock import hold_text, holder
 from console.actions.roles import roles
+from console.actions.session import Session
 from console.actions.survey import survey
 from console.actions.validation import RunProbe
 from console.config import Config
@@ -38,6 +39,7 @@ from console.watch.source import Lane
 _LOG_TAIL = 200
 _LOG_AGE = 900.0  # seconds of log that count as now
 _ENGINE_PATIENCE = 3.0
+_SESSION_PATIENCE = 0.3
 
 _DAMAGE = re.compile(
     r"PANIC:|incorrect checksum in control file|could not locate a valid checkpoint|pg_control|invalid page in block"
@@ -91,7 +93,7 @@ async def _gather(
     config: Config, data_dir: Path, seen: Seen, engine: EngineDriver, run: RunProbe | None, cap: float | None
 ) -> Facts:
     now = time.time()
-    state, project, listing, details = await _containers(config, engine)
+    (state, project, listing, details), leaver = await asyncio.gather(_containers(config, engine), _leaver())
     base = Facts(
         now,
         project,
@@ -100,6 +102,7 @@ async def _gather(
         holder=holder(data_dir, project) if project else None,
         past=runs.past(data_dir, project),
         foreign=_foreign(listing),
+        ended_by_logout=leaver,
     )
     if not state.up or not project:
         return base
@@ -190,6 +193,17 @@ def _only_project(listing: Sequence[dict[str, Any]]) -> str:
     """The engine's Compose project when there is just one: nobody has to configure what cannot be mistaken."""
     names = {str((c.get("Labels") or {}).get("com.docker.compose.project", "")) for c in listing} - {""}
     return names.pop() if len(names) == 1 else ""
+
+
+async def _leaver() -> str:
+    """Whose log-out would kill a run; "" where that cannot be told in time. Users may be kept on a server that hangs."""
+    lane = Lane("session")
+    try:
+        return await lane.call(Session().ended_by_logout, deadline=_SESSION_PATIENCE)
+    except SourceError:
+        return ""
+    finally:
+        lane.close()
 
 
 def _foreign(listing: Sequence[dict[str, Any]]) -> tuple[str, ...]:

@@ -137,6 +137,17 @@ def holder(data_dir: Path, project: str) -> Holder | None:
         os.close(fd)
 
 
+def recovering(data_dir: Path, project: str = "") -> Holder | None:
+    """The recovery that is under way: of `project`, or of any where none is named. Blocks for the disk."""
+    for path in sorted((data_dir / "locks").glob("*.owner.json")):
+        name = path.name.removesuffix(".owner.json")
+        if not project or path == _paths(data_dir, project)[1]:
+            held = holder(data_dir, name)
+            if held is not None and held.level:
+                return held
+    return None
+
+
 def _read(owner: Path) -> Holder | None:
     try:
         data = json.loads(owner.read_text(encoding="utf-8"))

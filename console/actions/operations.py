@@ -144,6 +144,7 @@ OPERATIONS: dict[str, Operation] = {
     "read_in": Operation(restoring.read_in, never, again=True),
     "compare": Operation(restoring.compare, never, changes=False, again=True),
     "swap": Operation(restoring.swap, restoring.is_swapped),
+    "properties": Operation(restoring.properties, never, again=True),
     "swap_back": Operation(restoring.swap_back, restoring.is_swapped_back, again=True),
     "drop_side": Operation(restoring.drop_side, restoring.is_dropped, again=True),
     "aside": Operation(restoring.aside, restoring.is_aside, again=True),

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +54,15 @@ SELECT coalesce(json_object_agg(name, json_build_object('rows', rows, 'last', la
 """
 
 
+# Lines of a dump's table of contents, and statements made of them. Name and owner are given by who restores.
+_OF_DATABASE = re.compile(r"^\d+; \d+ \d+ (?:(?:COMMENT|ACL) - DATABASE|DATABASE PROPERTIES -|DATABASE -) ")
+_OWNED = re.compile(r"^\d+; \d+ \d+ DATABASE - \S+ (\S+)$")
+_PROPERTY = re.compile(
+    r"(?:ALTER DATABASE .+? (?:SET .+ TO|CONNECTION LIMIT =) |ALTER ROLE .+? IN DATABASE .+? SET |COMMENT ON DATABASE "
+    r"|(?:GRANT|REVOKE) .+ ON DATABASE ).*;$"
+)
+
+
 class PostgresError(SevdeckError):
     """The server answered that it cannot, or did not answer in time (`silent`)."""
 
@@ -83,6 +92,14 @@ class Postgres:
         options = "-X -q -A -t -F '\x1f' -v ON_ERROR_STOP=1"
         ran = await self.run(f'psql {options} -U {self._who} -d "$1" -c "$2"', [database, text], seconds)
         return [line.split("\x1f") for line in ran.out.decode(errors="replace").splitlines() if line]
+
+    async def statements(self, texts: Sequence[str], database: str = "postgres", seconds: float = _ASK) -> None:
+        """One after the other over one connection, each a transaction of its own; ends at the first error.
+
+        Raises PostgresError.
+        """
+        script = f'exec psql -X -q -v ON_ERROR_STOP=1 -U {self._who} -d "$@"'
+        await self.run(script, [database, *(word for text in texts for word in ("-c", text))], seconds)
 
     async def value(self, text: str, database: str = "postgres", seconds: float = _ASK) -> str:
         """The first field of the first row, "" when there is none."""
@@ -164,12 +181,35 @@ class Postgres:
         told = (line[1:].partition(":") for line in ran.out.decode(errors="replace").splitlines() if line[:1] == ";")
         return {name.strip(): clean(value.strip(), 200) for name, colon, value in told if colon}
 
+    async def owner(self, dump: Path, seconds: float) -> str:
+        """The role that owned the database; "" where the dump does not say it. Raises PostgresError."""
+        found = (_OWNED.search(line) for line in await self._listed(dump, seconds))
+        return next((match[1] for match in found if match), "")
+
+    async def _listed(self, dump: Path, seconds: float) -> list[str]:
+        with dump.open("rb") as source:
+            ran = await self.run("exec pg_restore --create --list", [], seconds, stdin=source.fileno())
+        return ran.out.decode(errors="replace").splitlines()
+
+    async def properties(self, dump: Path, seconds: float) -> list[str]:
+        """Statements that give a database what belongs to it and lies outside it: settings, limit, grants, comment.
+
+        A dump holds them and pg_restore leaves them out unless it makes the database itself. Raises PostgresError.
+        """
+        wanted = [line for line in await self._listed(dump, seconds) if _OF_DATABASE.search(line)]
+        script = 'l=$(mktemp) && printf "%s" "$1" >"$l" && pg_restore --create -L "$l" -f -; r=$?; rm -f "$l"; exit $r'
+        with dump.open("rb") as source:
+            told = await self.run(script, ["".join(f"{line}\n" for line in wanted)], seconds, stdin=source.fileno())
+        return [line for line in told.out.decode(errors="replace").splitlines() if _PROPERTY.match(line)]
+
     async def run(
         self, script: str, arguments: list[str], seconds: float, *, stdin: int | None = None, stdout: int | None = None
     ) -> Ran:
         """A shell line in the container with `$1`, `$2` … Nothing of it outlives `seconds`. Raises PostgresError."""
         tag = f"sevdeck-{os.urandom(6).hex()}"
-        argv = ["env", f"PGAPPNAME={tag}", "sh", "-c", script, "sh", *arguments]
+        # Errors are read by us, whatever language the server speaks to people.
+        plain = ("LC_MESSAGES=C", "PGOPTIONS=-c lc_messages=C")
+        argv = ["env", f"PGAPPNAME={tag}", *plain, "sh", "-c", script, "sh", *arguments]
         ran: Ran | None = None
         try:
             ran = await self.driver.execute(self.container, argv, seconds, stdin=stdin, stdout=stdout)

@@ -19,6 +19,7 @@ from console.actions.steps import bring_up, compensation, detection, evidence, p
 from console.config import Config
 from console.errors import UsageError
 
+RESTORE = 4
 NAMES = {1: "soft", 2: "medium", 3: "full", 4: "restore"}
 OBSERVATION = {1: 60.0, 2: 120.0, 3: 300.0, 4: 600.0}  # seconds of watching after a level that was validated
 # Seconds of outage and until verified, before this host has a history.
@@ -183,6 +184,8 @@ def _verdict(level: int, proposal: Plan, found: router.Route) -> tuple[str, str]
         return "recommended", found.why
     if found.level is None and not found.service:
         return "unneeded", found.why
+    if level == RESTORE:
+        return "unneeded", f"nothing says that the data is wrong; it would lose {proposal.blast.writes_lost}"
     if found.level is None:
         return "possible", found.why
     if level > found.level:

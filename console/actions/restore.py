@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _ROOM = 1.2  # times database and dump
 _ALIKE = 0.5  # a backup below this share of the size of the one before wants a look
+_HOST = "/sevdeck"  # in the container that renames a whole volume's directory
 _NAME = 40  # characters of a database's name that a kept copy carries; PostgreSQL takes 63
 
 
@@ -50,6 +51,7 @@ class Ground:
     data: str = ""  # PGDATA in the container
     mount: str = ""  # where its volume is mounted
     volume: str = ""  # name, or path on the host of a bind
+    whole: str = ""  # where PGDATA is a mount by itself: its directory on the engine's host, which can be renamed there
     stamp: str = ""  # goes into the names of kept copies
 
     @property
@@ -69,12 +71,30 @@ class Ground:
     @property
     def aside(self) -> str:
         """What the broken data directory is called after the change."""
-        return f"{Path(self.data).name}.broken.{self.stamp}"
+        return f"{Path(self.moved).name}.broken.{self.stamp}"
+
+    @property
+    def moved(self) -> str:
+        """The data directory as the container sees it that renames it."""
+        return f"{_HOST}/{Path(self.whole).name}" if self.whole else self.data
+
+    @property
+    def mounted(self) -> tuple[str, str]:
+        """What that container mounts, and where: the volume, or the directory on the host that holds it."""
+        return (str(Path(self.whole).parent), _HOST) if self.whole else (self.volume, self.mount)
+
+    @property
+    def left(self) -> str:
+        """Where people find the broken data directory afterwards."""
+        if self.whole:
+            return f"{Path(self.whole).with_name(self.aside)} on the engine's host"
+        return f"{self.aside} in the volume"
 
     @property
     def movable(self) -> bool:
-        """The data directory lies within its volume, so it can be renamed there."""
-        return bool(self.mount) and self.data != self.mount and Path(self.data).is_relative_to(self.mount)
+        """The data directory can be renamed: within its volume, or with all of it."""
+        within = bool(self.mount) and self.data != self.mount and Path(self.data).is_relative_to(self.mount)
+        return bool(self.whole) or within
 
 
 def refusal(facts: Facts) -> Refusal | None:
@@ -97,7 +117,8 @@ def refusal(facts: Facts) -> Refusal | None:
     if ground.answers and ground.database not in ground.sizes:
         known = ", ".join(ground.sizes) or "none"
         return Refusal(
-            f"backup {backup.id} is of database {ground.database}; here are: {known}", "choose another: --backup ID"
+            f"backup {backup.id} is of database {ground.database}; here are: {known}",
+            f"choose another: --backup ID; if {ground.database} was dropped, make an empty one first: createdb",
         )
     wanted = _wanted(ground)
     if ground.free is not None and ground.free < wanted:
@@ -107,8 +128,8 @@ def refusal(facts: Facts) -> Refusal | None:
         )
     if not ground.answers and not ground.movable:
         return Refusal(
-            f"{ground.service} does not answer ({ground.silence}), and its data directory {ground.data or '?'} is the "
-            "volume itself: it cannot be moved aside within it",
+            f"{ground.service} does not answer ({ground.silence}), and its data directory {ground.data or '?'} is a "
+            "volume that this engine cannot rename (of a driver, or with options)",
             "give PGDATA a directory below the mount, or restore by hand into a new volume",
         )
     return None
@@ -201,7 +222,9 @@ def advice(facts: Facts) -> tuple[str, ...]:
     said = [f"lost: {loss(ground)}"]
     if ground.backup.schema_version and ground.schema_version not in ("", ground.backup.schema_version):
         said.append(f"the backup has schema {ground.backup.schema_version}, the app works with {ground.schema_version}")
-    where = f"database {ground.kept}" if ground.answers else f"{ground.aside} in the volume"
+    where = f"database {ground.kept}" if ground.answers else ground.left
+    if not ground.answers:
+        said.append("what was set in the old data directory (pg_hba.conf, ALTER SYSTEM) does not come along")
     return (*said, f"what is there now stays as {where}; remove it when nobody needs it any more")
 
 
@@ -211,7 +234,7 @@ def advice(facts: Facts) -> tuple[str, ...]:
 def beside(ground: Ground, project: str) -> tuple[Step, ...]:
     """The server answers: keep a dump of now, read the backup in beside it, compare, change the names."""
     now = safety(ground.container, ground.directory, project, ground.database, 3600.0)
-    return (check(ground), now, _read_in(ground), _compare(ground), _swap(ground))
+    return (check(ground), now, _read_in(ground), _compare(ground), _swap(ground), _properties(ground))
 
 
 def beside_back(ground: Ground) -> tuple[Step, ...]:
@@ -309,16 +332,29 @@ def _swap(ground: Ground) -> Step:
     )
 
 
+def _properties(ground: Ground) -> Step:
+    return Step(
+        "properties",
+        f"give {ground.database} its settings and grants of the backup",
+        f"pg_restore --create (ALTER DATABASE {ground.database} SET ..., GRANT ... ON DATABASE {ground.database}) | psql",
+        _call(ground, "properties"),
+        expected=0.4,
+        timeout=60.0,
+        risk=Risk.LOW,
+        optional=True,
+    )
+
+
 # --- steps of 4b --------------------------------------------------------------------------------------------------
 
 
 def move_aside(ground: Ground) -> Step:
-    where = shlex.quote(f"{ground.volume}:{ground.mount}")
+    where, moved = shlex.quote(":".join(ground.mounted)), Path(ground.moved)
     return Step(
         "aside",
         f"move the data directory to {ground.aside}",
         f"docker run --rm --network none -v {where} {shlex.quote(ground.image)} "
-        f"mv {shlex.quote(ground.data)} {shlex.quote(str(Path(ground.data).with_name(ground.aside)))}",
+        f"mv {shlex.quote(str(moved))} {shlex.quote(str(moved.with_name(ground.aside)))}",
         _call(ground, "aside"),
         undo="move it back",
         target=ground.service,
@@ -332,7 +368,7 @@ def aside_back(ground: Ground) -> Step:
     return Step(
         "undo-aside",
         f"put {ground.aside} back in its place",
-        f"mv {ground.data} {ground.data}.failed.{ground.stamp}; mv {ground.aside} {ground.data}",
+        f"mv {ground.moved} {ground.moved}.failed.{ground.stamp}; mv {ground.aside} {ground.moved}",
         _call(ground, "aside_back"),
         timeout=60.0,
         risk=Risk.LOW,
@@ -350,7 +386,7 @@ def new_cluster(ground: Ground) -> tuple[Step, ...]:
         timeout=60.0,
         risk=Risk.LOW,
     )
-    return (roles, _read_in(ground), _compare(ground), _swap(ground))
+    return (roles, _read_in(ground), _compare(ground), _swap(ground), _properties(ground))
 
 
 def _call(ground: Ground, op: str) -> dict[str, Any]:
@@ -364,10 +400,11 @@ def _call(ground: Ground, op: str) -> dict[str, Any]:
         "database": ground.database,
         "side": ground.side,
         "kept": ground.kept,
-        "data": ground.data,
+        "data": ground.moved,
         "aside": ground.aside,
-        "mount": ground.mount,
-        "volume": ground.volume,
+        "volume": ground.mounted[0],
+        "mount": ground.mounted[1],
+        "whole": bool(ground.whole),
         "answers": ground.answers,
     }
 

@@ -23,6 +23,7 @@ from console.text import clean
 
 _ASK = 2.0  # seconds for one statement: a plan is due within one, a sick server takes longer
 _POSTGRES = re.compile(r"postgres|postgis|timescale|pgvector|\bpg\b")
+_OTHERS = re.compile(r"mysql|maria|percona|mongo|mssql|cassandra|clickhouse|cockroach|sqlite")
 
 # Rows as the statistics have them and the last numbers: cheap however large the tables are.
 _LASTS = """
@@ -39,10 +40,11 @@ def directory(config: Config, data_dir: Path) -> Path:
 
 
 def store(facts: Facts, config: Config) -> ServiceContainer | None:
-    """The project's PostgreSQL; None where no service is one."""
+    """The project's PostgreSQL; None where no service is one. One that was named as the database is believed to be."""
     for service in roles(facts, config).database:
         for c in facts.of(service):
-            if _POSTGRES.search(f"{c.service} {c.image} {config.database.dsn}".lower()):
+            said = f"{c.service} {c.image} {config.database.dsn}".lower()
+            if _POSTGRES.search(said) or (service in config.roles.database and not _OTHERS.search(said)):
                 return c
     return None
 
@@ -95,6 +97,8 @@ async def _server(ground: Ground, container: ServiceContainer, engine: EngineDri
         mount=str(mount.get("Destination", "")),
         volume=str(mount.get("Name") or mount.get("Source") or ""),
     )
+    if ground.mount == where:
+        ground = replace(ground, whole=await _whole(engine, mount))
     server = Postgres(engine, container.id)
     if not container.running:
         return replace(ground, silence=container.state)
@@ -117,6 +121,20 @@ def _mount(data: dict[str, Any], where: str) -> dict[str, Any]:
         m for m in data.get("Mounts") or () if isinstance(m, dict) and Path(where).is_relative_to(m["Destination"])
     ]
     return max(found, key=lambda m: len(str(m["Destination"])), default={})
+
+
+async def _whole(engine: EngineDriver, mount: dict[str, Any]) -> str:
+    """The mount's directory on the engine's host; "" where it is no plain directory that may be renamed."""
+    source = str(mount.get("Source") or "")
+    if mount.get("Type") == "bind":
+        return source
+    if mount.get("Type") != "volume" or mount.get("Driver") != "local":
+        return ""
+    try:
+        options = (await engine.volume(str(mount.get("Name")))).get("Options")
+    except SourceError:
+        return ""
+    return "" if options else source
 
 
 async def _free(engine: EngineDriver, container: str, where: str) -> int | None:

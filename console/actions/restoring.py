@@ -19,6 +19,7 @@ from console.errors import SevdeckError, SourceError, UsageError
 from console.text import clean
 
 _TRIES = 5  # of the change of names: a client may slip in between
+_STILL_IN = "being accessed by other users"  # who was sent away takes a moment to go
 _MAINTENANCE = "postgres"  # the database that is connected to while others change their names
 
 
@@ -109,18 +110,35 @@ async def compare(ctx: Context, step: Step) -> str:
 
 async def swap(ctx: Context, step: Step) -> str:
     """live -> kept and side -> live, both or neither, while nobody can connect."""
-    call = step.call
-    if call["kept"] in await _names(ctx, step):  # killed after the change, before the doors were opened
+    call, names = step.call, await _names(ctx, step)
+    done = f"{call['database']} is the backup now"
+    if call["side"] not in names:  # killed after the change, before the doors were opened
         await _allow(ctx, step, str(call["kept"]))
         await _allow(ctx, step, str(call["database"]))
+    elif call["database"] not in names:  # a new cluster, made by an image that knows nothing of it
+        await _rename(ctx, step, [(call["side"], call["database"])])
+        return done
     else:
         await _rename(ctx, step, [(call["database"], call["kept"]), (call["side"], call["database"])])
-    return f"{call['database']} is the backup now; what was there is kept as {call['kept']}"
+    return f"{done}; what was there is kept as {call['kept']}"
+
+
+async def properties(ctx: Context, step: Step) -> str:
+    """Settings, limit and grants of the database itself, by the name that it has again."""
+    server, seconds = _server(ctx, step), 20.0
+    try:
+        found = await server.properties(_backup(step).path, seconds)
+        if not found:
+            raise StepSkipped("the backup has none")
+        await server.statements(found, str(step.call["database"]), seconds)
+    except (PostgresError, OSError) as error:
+        raise _failed(error) if isinstance(error, PostgresError) else StepFailedError(str(error)) from error
+    return f"{len(found)} of them"
 
 
 async def is_swapped(ctx: Context, step: Step) -> Standing:
     names = await _names(ctx, step)
-    if step.call["kept"] not in names:
+    if step.call["side"] in names:
         return Standing.NOT_DONE
     return Standing.DONE if names.get(step.call["database"]) else Standing.PARTIAL
 
@@ -152,25 +170,27 @@ async def is_dropped(ctx: Context, step: Step) -> Standing:
 
 
 async def _rename(ctx: Context, step: Step, pairs: list[tuple[Any, Any]]) -> None:
-    """Both names at once. The first is closed to new clients, those who are in are sent away, then both change."""
+    """Both names at once. The first is closed to new clients, those who are in are sent away, then both change.
+
+    All of it over one connection: users wait outside for as long as it takes.
+    """
     server, first = _server(ctx, step), str(pairs[0][0])
+    closed = f"ALTER DATABASE {identifier(first)} ALLOW_CONNECTIONS false"
     ends = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({_list(pairs)}) AND pid <> pg_backend_pid();"
     renames = " ".join(f"ALTER DATABASE {identifier(a)} RENAME TO {identifier(b)};" for a, b in pairs)
+    opened = [f"ALTER DATABASE {identifier(str(new))} ALLOW_CONNECTIONS true" for _, new in pairs]
     try:
-        await server.sql(f"ALTER DATABASE {identifier(first)} ALLOW_CONNECTIONS false", _MAINTENANCE)
         for attempt in range(_TRIES):
             try:
-                await server.sql(f"{ends} {renames}", _MAINTENANCE, seconds=20.0)
+                await server.statements([closed, f"{ends} {renames}", *opened], _MAINTENANCE, seconds=20.0)
                 break
             except PostgresError as error:
-                if error.silent or attempt == _TRIES - 1:
+                if _STILL_IN not in error.message or attempt == _TRIES - 1:
                     raise
                 await asyncio.sleep(ctx.pace)
     except PostgresError as error:
         await _allow(ctx, step, first)
         raise _failed(error) from error
-    for name in (first, str(pairs[0][1])):
-        await _allow(ctx, step, name)
 
 
 async def _allow(ctx: Context, step: Step, name: str) -> None:
@@ -206,11 +226,20 @@ async def _drop_quietly(server: Postgres, side: str) -> None:
 # --- a new cluster ------------------------------------------------------------------------------------------------
 
 
+# $1 data directory, $2 its name aside, $3 "whole": it is a mount by itself, so an empty one must take its place.
+_ASIDE = """
+if [ ! -e "$2" ]; then [ -e "$1" ] || exit 3; mv -T "$1" "$2" && sync -f "$2" || exit 1; fi
+if [ -n "$3" ] && [ ! -e "$1" ]; then
+  rm -rf "$1.new" && mkdir "$1.new" && chown "$(stat -c %u:%g "$2")" "$1.new" && chmod "$(stat -c %a "$2")" "$1.new" &&
+  mv -T "$1.new" "$1" && sync -f "$1"
+fi
+"""
+
+
 async def aside(ctx: Context, step: Step) -> str:
-    """Rename the data directory within its volume, while no server runs on it."""
+    """Rename the data directory, while no server runs on it."""
     data, kept = _places(step)
-    script = '[ -e "$2" ] && exit 0; [ -e "$1" ] || exit 3; mv -T "$1" "$2" && sync -f "$2"'
-    ran = await _in_volume(ctx, step, script, data, kept)
+    ran = await _in_volume(ctx, step, _ASIDE, data, kept, "whole" if step.call["whole"] else "")
     if ran.code == 3:
         raise StepFailedError(f"there is no {data}")
     return f"it is {kept} now"
@@ -218,7 +247,8 @@ async def aside(ctx: Context, step: Step) -> str:
 
 async def is_aside(ctx: Context, step: Step) -> Standing:
     data, kept = _places(step)
-    ran = await _in_volume(ctx, step, '[ -e "$2" ] && exit 0; exit 3', data, kept)
+    script = '[ -e "$2" ] || exit 3; [ -z "$3" ] || [ -e "$1" ] || exit 3'
+    ran = await _in_volume(ctx, step, script, data, kept, "whole" if step.call["whole"] else "")
     return Standing.DONE if ran.code == 0 else Standing.NOT_DONE
 
 
@@ -235,7 +265,8 @@ async def aside_back(ctx: Context, step: Step) -> str:
 
 
 async def is_aside_back(ctx: Context, step: Step) -> Standing:
-    return Standing.DONE if await is_aside(ctx, step) is Standing.NOT_DONE else Standing.NOT_DONE
+    ran = await _in_volume(ctx, step, '[ -e "$2" ] || exit 3', *_places(step))
+    return Standing.DONE if ran.code == 3 else Standing.NOT_DONE
 
 
 def _places(step: Step) -> tuple[str, str]:
@@ -246,6 +277,8 @@ def _places(step: Step) -> tuple[str, str]:
 async def _in_volume(ctx: Context, step: Step, script: str, *arguments: str) -> Ran:
     call = step.call
     options = ["--volume", f"{call['volume']}:{call['mount']}", "--user", "0"]
+    if call["whole"]:  # not ours to label anew
+        options += ["--security-opt", "label=disable"]
     ran = await ctx.driver.once(str(call["image"]), ["sh", "-c", script, "sh", *arguments], step.timeout, options)
     if ran.code is None or ran.code in (124, 137):
         raise InDoubtError("the container that moves the directory did not answer")

@@ -378,6 +378,11 @@ def advice(facts: Facts, targets: tuple[str, ...]) -> tuple[str, ...]:
         if p.kind == "tls" and p.ok is False and p.detail.startswith("certificate")
     ]
     said += [f"{name} restarts containers by itself and may interfere" for name in facts.foreign]
+    if facts.ended_by_logout:
+        who = facts.ended_by_logout
+        said.append(
+            f"the run would be ended when {who} logs out or ssh drops; before you start it: loginctl enable-linger {who}"
+        )
     return tuple(said)
 
 

@@ -152,6 +152,7 @@ def work(data_dir: Path, run_id: str, lock_fd: int, settings: bytes) -> int:
 
     async def go() -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, run.stop, "asked to end by a signal")
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # blocked since it was forked
         await run.run()
 
     asyncio.run(go())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.lab.shell import LabError, run
@@ -18,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 BASE = "sevdeck-lab/base:1"
 TINY = "sevdeck-lab/tiny:1"
 APP = "sevdeck-lab/app"
+SYSTEMD = "sevdeck-lab/systemd:1"
 GOOD_RELEASE = "1.0"
 BAD_RELEASE = "1.1-bad"
 RECIPE_LABEL = "sevdeck.lab.recipe"
@@ -36,6 +38,16 @@ BASE_PACKAGES = (
     "curl",
     "openssl",
     "busybox-static",
+)
+# A host as systemd boots it, with log-ins over ssh that logind knows.
+SYSTEMD_PACKAGES = (
+    "systemd-sysv",
+    "dbus",
+    "libpam-systemd",
+    "dbus-user-session",
+    "openssh-server",
+    "python3",
+    "procps",
 )
 # Half of a plain install; nothing here is read by the lab.
 LEFT_OUT = (
@@ -96,42 +108,54 @@ def _app_recipe() -> str:
     return _digest("2", _base_recipe(), *(file.read_bytes() for file in files))
 
 
+def ensure_systemd_image() -> None:
+    """A Debian that can be booted in a container; only the tests of log-ins and of the service need it."""
+    recipe = _digest(RECIPE_VERSION, SUITE, *SYSTEMD_PACKAGES, *LEFT_OUT)
+    if image_recipe(SYSTEMD) != recipe:
+        _build_debian(SYSTEMD, SYSTEMD_PACKAGES, recipe)
+
+
 def _build_base(recipe: str) -> None:
+    _build_debian(BASE, BASE_PACKAGES, recipe, CLEAN_UP)
+
+
+def _build_debian(name: str, packages: Sequence[str], recipe: str, clean_up: str = "true") -> None:
+    """Debian with these packages; `clean_up` is a line of shell that finds the root in $1."""
     if run([str(HERE / "install-engine"), "--images"], timeout=300, check=False).returncode:
-        _build_base_from_debian(recipe)
+        _build_from_debian(name, packages, recipe, clean_up)
     else:
-        _build_base_from_packages(recipe)
+        _build_from_packages(name, packages, recipe, clean_up)
 
 
-def _build_base_from_packages(recipe: str) -> None:
+def _build_from_packages(name: str, packages: Sequence[str], recipe: str, clean_up: str) -> None:
     command = [
         "mmdebstrap",
         "--variant=minbase",
-        f"--include={','.join(BASE_PACKAGES)}",
+        f"--include={','.join(packages)}",
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=APT::Install-Recommends "false"',
         *(f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT),
-        f"--customize-hook={CLEAN_UP}",
+        f"--customize-hook={clean_up}",
         SUITE,
     ]
     with tempfile.TemporaryDirectory() as directory:
-        archive = Path(directory) / "base.tar"
+        archive = Path(directory) / "root.tar"
         run([*command, str(archive), "-"], stdin=_archive_lines(), timeout=600)
         _add_socket_directory(archive)
-        _import(archive, BASE, recipe)
+        _import(archive, name, recipe)
 
 
-def _build_base_from_debian(recipe: str) -> None:
+def _build_from_debian(name: str, packages: Sequence[str], recipe: str, clean_up: str) -> None:
     """Where mmdebstrap cannot be had, the engine must be able to pull Debian's image."""
     script = (
         "set -e; export DEBIAN_FRONTEND=noninteractive; apt-get -qq update;"
-        f" apt-get -qq -y install --no-install-recommends {' '.join(BASE_PACKAGES)};"
-        " install -d -m 1777 /run/postgresql; set -- /; " + CLEAN_UP
+        f" apt-get -qq -y install --no-install-recommends {' '.join(packages)};"
+        " install -d -m 1777 /run/postgresql; set -- /; " + clean_up
     )
-    container = f"sevdeck-lab-base-{recipe}"
+    container = f"sevdeck-lab-build-{recipe}"
     try:
         run(["docker", "run", "--name", container, f"debian:{SUITE}-slim", "sh", "-c", script], timeout=600)
-        run(["docker", "commit", "--change", f"LABEL {RECIPE_LABEL}={recipe}", container, BASE], timeout=300)
+        run(["docker", "commit", "--change", f"LABEL {RECIPE_LABEL}={recipe}", container, name], timeout=300)
     finally:
         run(["docker", "rm", "--force", container], check=False)
 

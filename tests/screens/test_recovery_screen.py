@@ -49,7 +49,7 @@ async def test_while_a_run_is_under_way_no_level_is_offered_and_the_run_stays_in
         await until(pilot, lambda: bool(said(pilot)))
         assert said(pilot)[0].startswith(f"a run is under way: Run {story.RUN} by ben")
         assert not isinstance(pilot.app.screen, Confirm)
-        assert f"Run {story.RUN}  running" in lower(pilot)
+        assert "step 2 of 4" in lower(pilot)
         run.release()
 
 
@@ -101,7 +101,7 @@ async def test_a_run_that_somebody_starts_meanwhile_is_shown(tmp_path: Path) -> 
         run = story.ARun(tmp_path, who="ben")
         await shows(pilot, "a run is under way")
         await shows(pilot, "by ben")
-        assert f"Run {story.RUN}  running" in lower(pilot)
+        assert "step 2 of 4" in lower(pilot)
         run.end("failed", "not validated: app is unhealthy")
         run.release()
         await shows(pilot, "recommended")
@@ -190,3 +190,14 @@ async def test_a_run_on_another_host_is_said_and_holds_nothing_here(tmp_path: Pa
     async with on_stage(screen, SIZE, story.teller(incident)) as pilot:
         await shows(pilot, "recommended")
         assert "prod-" not in upper(pilot)
+
+
+async def test_the_number_of_a_level_chooses_it(tmp_path: Path) -> None:
+    async with on_stage(
+        Recovery(story.seat(tmp_path), look=story.Looks(story.sick_app())), SIZE, story.teller()
+    ) as pilot:
+        await shows(pilot, "recommended")
+        await pilot.press("2")
+        await shows(pilot, "touches 4 containers")
+        await pilot.press("1")
+        await shows(pilot, "touches 1 container")

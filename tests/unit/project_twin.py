@@ -197,6 +197,10 @@ class ProjectTwin:
         self._look()
         return frozenset({"shop_postgresdata"})
 
+    async def volume(self, name: str) -> dict[str, Any]:
+        self._look()
+        return {"Name": name, "Driver": "local", "Options": None}
+
     async def tag(self, image: str, name: str, tag: str) -> None:
         self._look()
 

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from console.actions.attending import attended
 from console.actions.facts import Holder
-from console.actions.lock import LockedError, ProjectLock, holder, pid_start
+from console.actions.lock import LockedError, ProjectLock, holder, pid_start, recovering
+from console.checks.check import Finding, Status, Suggestion
 
 ANA = Holder("R1", "ana", 1000.0, 1, "restart app")
 BO = Holder("R2", "bo", 2000.0, 2, "restart 4 services")
@@ -116,3 +118,29 @@ def test_names_in_the_owner_record_cannot_steer_a_terminal(tmp_path: Path) -> No
     assert found is not None
     assert "\x1b" not in found.who
     lock.release()
+
+
+def test_a_recovery_under_way_is_found_without_knowing_its_project_and_a_containment_is_none(tmp_path: Path) -> None:
+    assert recovering(tmp_path) is None
+    strange = ProjectLock.acquire(tmp_path, "Shop: äöü", Holder("r7", "ana", time.time(), 2, "restart 5 services"))
+    short = ProjectLock.acquire(tmp_path, "other", Holder("c1", "ben", time.time(), 0, "isolate app"))
+    try:
+        seen = recovering(tmp_path)
+        assert seen is not None
+        assert (seen.who, seen.level) == ("ana", 2)
+        assert recovering(tmp_path, "other") is None
+        assert recovering(tmp_path, "Shop: äöü") == seen
+    finally:
+        strange.release()
+        short.release()
+    assert recovering(tmp_path) is None
+
+
+def test_while_somebody_recovers_the_findings_say_so_first_and_advise_nothing_else() -> None:
+    down = Finding(
+        "containers.state", "quick", Status.FAIL, "postgres is down", (), (Suggestion("start postgres", "", "", 1.0),)
+    )
+    first, second = attended([down], Holder("r7", "ana", 1.0, 3, "rebuild 5 services", "take down 5 containers"))
+    assert first.summary == "ana is recovering: level 3, rebuild 5 services; now: take down 5 containers"
+    assert first.suggestions[0].title == "R follows it"
+    assert (second.summary, second.suggestions) == ("postgres is down", ())

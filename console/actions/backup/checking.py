@@ -64,6 +64,9 @@ async def restore_into(backup: Backup, server: Postgres, name: str, like: str = 
     owner = await server.value(
         f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = {quoted(like or backup.database)}"
     )
+    if not owner:  # a new cluster has no such database yet
+        told = await server.owner(backup.path, _LEAST)
+        owner = await server.value(f"SELECT rolname FROM pg_roles WHERE rolname = {quoted(told)}")
     owned = f" OWNER {identifier(owner)}" if owner else ""
     await server.sql(f"CREATE DATABASE {identifier(name)} TEMPLATE template0{owned}", seconds=60.0)
     await server.restore(backup.path, name, patience(backup))
