@@ -13,7 +13,7 @@ import pytest
 
 from tests import scenarios
 from tests.engine import scene as scenes
-from tests.engine.small import SmallDatabase, SmallStack, small_database, small_stack
+from tests.engine.small import SmallDatabase, SmallStack, WholeDatabase, small_database, small_stack
 from tests.lab.lab import Lab, LabError, PrivateEngine
 from tests.lab.shell import run, wait_until
 from tests.lab.stack import lab_root
@@ -94,9 +94,10 @@ def small(engine: str, lab_name: str, tmp_path: Path) -> Iterator[SmallStack]:
 
 
 @pytest.fixture
-def database(engine: str, lab_name: str, tmp_path: Path) -> Iterator[SmallDatabase]:
-    """A small PostgreSQL of this test alone."""
-    with small_database(f"{lab_name}-db", tmp_path / "stack") as stack:
+def database(request: pytest.FixtureRequest, engine: str, lab_name: str, tmp_path: Path) -> Iterator[SmallDatabase]:
+    """A small PostgreSQL of this test alone; its data "within its volume", or "a volume by itself"."""
+    kind = WholeDatabase if getattr(request, "param", "") == "a volume by itself" else SmallDatabase
+    with small_database(kind(f"{lab_name}-db", tmp_path / "stack")) as stack:
         yield stack
 
 

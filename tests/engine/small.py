@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,13 @@ _SERVE = (
     " echo 'CREATE DATABASE shop' | postgres --single -D new postgres >/dev/null; mv new seed );"
     " [ -e data ] || ( cp -a seed copy; mv copy data );"
     " exec postgres -c fsync=off -c shared_buffers=8MB -c max_connections=20 -c listen_addresses="
+)
+# A volume that is mounted where the image has nothing belongs to root.
+_SERVE_WHOLE = re.sub(
+    r" \[ -e seed \].* exec",
+    " chown postgres data; as='setpriv --reuid=postgres --regid=postgres --clear-groups';"
+    " [ -e data/PG_VERSION ] || $$as initdb --no-sync --auth=trust --username=postgres data >/dev/null; exec $$as",
+    _SERVE,
 )
 DATABASE = f"""\
 name: {{name}}
@@ -194,6 +202,34 @@ class SmallDatabase(SmallStack):
         self.inside("sh", "-c", f"rm -rf {self.place}/data.broken.*")
 
 
+class WholeDatabase(SmallDatabase):
+    """The same, where PGDATA is a volume by itself: it cannot be renamed within it."""
+
+    text = (
+        DATABASE.replace(_SERVE, _SERVE_WHOLE)
+        .replace("    user: postgres\n", "")
+        .replace("pgdata:/var/lib/postgresql]", "pgdata:/var/lib/postgresql/data]")
+    )
+
+    def up(self) -> None:
+        self.compose("up", "--detach", "--timeout", "0", "--wait", "postgres")
+        if "shop" not in self.databases():
+            self.sql("CREATE DATABASE shop", "postgres")
+        super().up()
+
+    def asides(self) -> list[str]:
+        return [name for name in self._beside("ls", "/beside").split() if ".broken." in name]
+
+    def tidy(self) -> None:
+        super().tidy()
+        self._beside("sh", "-c", "rm -rf /beside/*.broken.*")
+
+    def _beside(self, *words: str) -> str:
+        """In a container that sees what lies beside the volume's own directory on the engine's host."""
+        place = self.docker("volume", "inspect", "--format", "{{.Mountpoint}}", self.volumes.strip()).strip()
+        return self.docker("run", "--rm", "--network", "none", "-v", f"{Path(place).parent}:/beside", BASE, *words)
+
+
 @contextmanager
 def small_stack(name: str, directory: Path) -> Iterator[SmallStack]:
     with _kept_up(SmallStack(name, directory)) as stack:
@@ -201,8 +237,7 @@ def small_stack(name: str, directory: Path) -> Iterator[SmallStack]:
 
 
 @contextmanager
-def small_database(name: str, directory: Path) -> Iterator[SmallDatabase]:
-    stack = SmallDatabase(name, directory)
+def small_database(stack: SmallDatabase) -> Iterator[SmallDatabase]:
     with _kept_up(stack):
         yield stack
 
