@@ -12,7 +12,7 @@ import pytest
 
 WORDS, SEEN = "scenario", "scenario seen"
 # A test that failed and then left something behind failed; one that was skipped never began.
-_WORST = ("FAILED", "LEFT BEHIND", "not begun", "skipped", "ok")
+_WORST = ("FAILED", "LEFT BEHIND", "not begun", "skipped", "ok", "cut off")
 
 
 @dataclass
@@ -20,12 +20,13 @@ class Row:
     """One scenario of one test, put together from the reports of its phases."""
 
     words: str
-    outcome: str = "ok"
+    outcome: str = "cut off"  # until the test itself has ended
     seconds: float = 0.0  # of the test itself; bringing a stack up before it is not counted
     seen: list[str] = field(default_factory=list)
 
     def add(self, report: pytest.TestReport) -> None:
-        self.outcome = min(self.outcome, outcome(report), key=_WORST.index)
+        if report.when == "call" or not report.passed:
+            self.outcome = min(self.outcome, outcome(report), key=_WORST.index)
         if report.when == "call":
             self.seconds += report.duration
         self.seen = [str(value) for name, value in report.user_properties if name == SEEN] or self.seen

@@ -99,6 +99,7 @@ def test_a_row_says_the_worst_of_its_phases_and_the_time_of_the_test_alone() -> 
         report("c", "setup", "passed", 0.1), report("c", "call", "failed", 2.0), report("c", "teardown", "failed", 1.0),
         report("d", "setup", "skipped", 0.1),
         report("e", "setup", "failed", 0.1),
+        report("f", "setup", "passed", 0.1),
     ]  # fmt: skip
     found = {row.words: (row.outcome, row.seconds, row.seen) for row in scenarios.rows(reports)}
     assert found == {
@@ -107,5 +108,6 @@ def test_a_row_says_the_worst_of_its_phases_and_the_time_of_the_test_alone() -> 
         "c": ("FAILED", 2.0, []),
         "d": ("skipped", 0.0, []),
         "e": ("not begun", 0.0, []),
+        "f": ("cut off", 0.0, []),
     }
     assert doctest.testmod(scenarios).failed == 0
