@@ -37,6 +37,7 @@ class _Visible(dict[int, str | int]):
 
 
 _VISIBLE = _Visible({0x0A: "\\n", 0x0D: "\\r"})
+_PRINTED = _Visible({0x09: "\t", 0x0A: "\n", 0x0D: "\\r"})
 
 
 def clean(text: str, limit: int = DISPLAY_LIMIT) -> str:
@@ -64,6 +65,15 @@ def clean(text: str, limit: int = DISPLAY_LIMIT) -> str:
     if not shown.isascii() and _MAYBE_MARKS.search(shown):
         shown = _cap_marks(shown)
     return _cut(shown, limit, unseen)
+
+
+def printed(text: str) -> str:
+    r"""What a command prints: lines and tabs stay, however many, and nothing else that a terminal obeys.
+
+    >>> printed("one\n\ttwo\x1b]0;owned\x07")
+    'one\n\ttwo\\x1b]0;owned\\x07'
+    """
+    return text.translate(_PRINTED)
 
 
 def clean_block(text: str, limit: int = BLOCK_LIMIT) -> str:

@@ -7,6 +7,9 @@ import signal
 from pathlib import Path
 
 import pytest
+from _pytest.terminal import TerminalReporter
+
+from tests import scenarios
 
 _FOREIGN = ("SEVDECK_", "XDG_", "COMPOSE_", "PG", "DOCKER_")
 _TEST_SETTINGS = ("SEVDECK_LAB_", "SEVDECK_REQUIRE_", "SEVDECK_TEST_")
@@ -23,6 +26,7 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run side by side, those that share a stack, a server or a terminal's patience have one worker."""
+    scenarios.mark(items)
     for item in items:
         if group := _shared(item):
             item.add_marker(pytest.mark.xdist_group(group))
@@ -33,6 +37,16 @@ def _shared(item: pytest.Item) -> str:
     if room == "engine":
         return "lab" if _OF_THE_RUN & set(getattr(item, "fixturenames", ())) else "small stacks"
     return room if room in ("postgres", "pty") else ""
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """One table of all scenarios that ran, whichever files they are in."""
+    reports = [r for kind in terminalreporter.stats.values() for r in kind if isinstance(r, pytest.TestReport)]
+    found = scenarios.rows(sorted(reports, key=lambda report: report.start))
+    if found:
+        terminalreporter.section(f"{len(found)} scenarios")
+        for line in scenarios.table(found):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)

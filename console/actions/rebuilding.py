@@ -24,7 +24,7 @@ from console.incident.disk import RealDisk, make_directory, write_atomically
 from console.text import clean
 
 ROLLBACK = "sevdeck-rollback"  # repository of the tags that keep images from being pruned
-_TRIES = 3  # of one `up`; it is idempotent
+_TRIES = 3  # of one `down` or `up`; they are idempotent
 _BETWEEN = 4  # samples of a gate
 _UP = ("up", "--detach", "--pull", "never", "--no-build")
 
@@ -94,12 +94,19 @@ def way_back(place: Path, images: dict[str, str], current: dict[str, str]) -> Co
 
 
 async def down(ctx: Context, step: Step) -> str:
-    """Remove the containers and networks of the files. Volumes and images stay: the door refuses their options."""
-    ran = await _compose(ctx, ComposeProject.from_json(step.call["project"]), ("down",), float(step.call["seconds"]))
-    left = await _left(ctx, step)
-    if left:
-        raise StepFailedError(f"still there: {', '.join(c.name for c in left)}; {_said(ran)}")
-    return "no container is left; every volume is untouched"
+    """Remove the containers and networks of the files. Volumes and images stay: the door refuses their options.
+
+    A Compose that ends early leaves the engine stopping what it was told to stop; the next one waits for that.
+    """
+    project, said = ComposeProject.from_json(step.call["project"]), ""
+    for attempt in range(_TRIES):
+        if attempt:
+            await asyncio.sleep(_BETWEEN * ctx.pace)
+        said = _said(await _compose(ctx, project, ("down",), float(step.call["seconds"])))
+        left = await _left(ctx, step)
+        if not left:
+            return "no container is left; every volume is untouched"
+    raise StepFailedError(f"still there: {', '.join(c.name for c in left)}; {said}")
 
 
 async def is_down(ctx: Context, step: Step) -> Standing:

@@ -82,7 +82,8 @@ def plan(level: int, service: str, facts: Facts, config: Config, *, unattended: 
         budget=budget(level, service, facts.past, config.recovery.budgets, facts.taken_at).text,
         over_budget=spent is not None,
         advice=router.advice(facts, work.targets) + work.advice,
-        facts=tuple(c.snapshot for c in work.containers if c.id != work.unsteady),
+        # A crash loop is no steady state either: its next start is no change of the world.
+        facts=tuple(c.snapshot for c in work.containers if c.id != work.unsteady and not c.crash_looping),
         failing=tuple(p.name for p in facts.probes if p.ok is False),
         compensation=work.compensation,
         consent=restore.consent(facts, config.backup.rpo) if level == 4 else "",

@@ -249,7 +249,8 @@ def _stopper(facts: Facts, who: Roles, service: str, level: int = 1) -> Refusal 
             "do not restart it again; bring a backup back: sevdeck recover plan 4",
         )
     looping = next((c for c in facts.of(service) if c.crash_looping), None)
-    if looping is not None:
+    other = level == 3 and service in rebuild.changes(facts)  # the files, or the image, are no longer what crashes
+    if looping is not None and not other:
         return Refusal(f"{service} is {looping.state}; a restart would only start it again", _crash_help(service))
     if level == 3:  # a new container is on all its networks, by its name
         return None

@@ -25,6 +25,7 @@ _OURS = {
     "down": {"stop", "destroy"},
     "up": {"create", "start", "stop", "destroy", "rename", "restart"},
 }
+_BACKOFF = 65.0  # seconds; the engine waits up to a minute before it starts anew what died
 _EDGE = 1.0  # seconds by which the engine's stamp of an event may lie outside our own measure of the step
 _NANO = 1_000_000_000
 
@@ -34,9 +35,10 @@ class Strangers:
 
     def __init__(self, driver: EngineDriver, project: str, since: float) -> None:
         self._driver, self._project = driver, project
-        self._begun = self._since = since
+        self._begun, self._since = since, since - _BACKOFF
         self._ours: list[tuple[float, float, Step]] = []
         self._known: set[tuple[int, str, str]] = set()
+        self._died: set[str] = set()  # ids of containers that ended by themselves: the engine may start them anew
 
     def did(self, step: Step, began: float, ended: float) -> None:
         """What happens to the step's containers in this time was asked for by us."""
@@ -56,12 +58,13 @@ class Strangers:
 
     def _told(self, events: Sequence[Mapping[str, Any]]) -> list[str]:
         said: list[str] = []
-        died: set[str] = set()
         for event in events:
             at, action, actor = event.get("timeNano"), str(event.get("Action")), event.get("Actor") or {}
             ident = str(actor.get("ID", ""))
             if action == "die":
-                died.add(ident)
+                self._died.add(ident)
+            elif action == "stop":  # it follows the death that somebody asked for
+                self._died.discard(ident)
             if not isinstance(at, int) or action not in _CHANGES or (at, action, ident) in self._known:
                 continue
             if at / _NANO < self._begun:  # the engine counts whole seconds: those of a worker before us come along
@@ -69,7 +72,7 @@ class Strangers:
             self._known.add((at, action, ident))
             about = actor.get("Attributes") or {}
             service = str(about.get("com.docker.compose.service", ""))
-            by_engine = action == "start" and ident in died
+            by_engine = action == "start" and ident in self._died
             if not by_engine and not any(_is_ours(mine, at / _NANO, action, ident, service) for mine in self._ours):
                 said.append(f"{clean(str(about.get('name', ident[:12])), 100)}: {action}")
         return list(dict.fromkeys(said))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from console import __version__
 from console.cli.call import Call
 from console.errors import InvalidFileError, SevdeckError, UsageError
+from console.text import printed
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -143,4 +144,4 @@ def _parser(words: list[str]) -> ArgumentParser:
 def _complain(error: SevdeckError) -> None:
     text = "\n".join(str(p) for p in error.problems) if isinstance(error, InvalidFileError) else f"sevdeck: {error}"
     with suppress(OSError):
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(printed(text) + "\n")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.errors import RefusedError, SevdeckError, UsageError
+from console.text import printed
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -78,11 +79,11 @@ class Call:
 
     def say(self, text: str) -> None:
         """A line or more for people, on standard output."""
-        sys.stdout.write(text.rstrip("\n") + "\n")
+        sys.stdout.write(printed(text.rstrip("\n")) + "\n")
 
     def note(self, text: str) -> None:
         """A message beside the answer, on standard error."""
-        sys.stderr.write(f"sevdeck: {text}\n")
+        sys.stderr.write(f"sevdeck: {printed(text)}\n")
 
     def answer(self, data: Any, text: str | Callable[[], str]) -> None:
         """The answer: `data` as JSON with --json, else `text`. Secrets are masked in both."""
@@ -106,7 +107,7 @@ class Call:
         if given is None:
             if not (sys.stdin.isatty() and sys.stderr.isatty()) or self.json:
                 raise RefusedError("not confirmed", remedy=f"Repeat with {option} {_quoted(expected)}")
-            sys.stderr.write(f"{question}\nType {expected} to go on: ")
+            sys.stderr.write(printed(f"{question}\nType {expected} to go on: "))
             sys.stderr.flush()
             given = sys.stdin.readline().strip()
         if given != expected:

@@ -5,11 +5,14 @@ Imports stay inside functions: a second responder is to be refused before asynci
 
 from __future__ import annotations
 
+import re
+import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
 from console.cli.call import Call
 from console.errors import RefusedError, UsageError
+from console.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +72,8 @@ def _make_plan(call: Call) -> Plan:
 
     restoring = call.args.backup if call.args.level == 4 else None
     facts = asyncio.run(gather.gather(call.config, call.data_dir, restoring=restoring))
-    return recovery.plan(call.args.level, call.args.service, facts, call.config)
+    # As the engine's own names are read and shown: what is typed from a plan is that very service.
+    return recovery.plan(call.args.level, clean(call.args.service, 300), facts, call.config)
 
 
 def _actor() -> Actor:
@@ -119,22 +123,28 @@ def _plan_text(plan: Plan) -> str:
         f"Plan {plan.plan_id}: level {plan.level}, {plan.title} ({plan.project})",
         f"  touches {plan.blast.text}; outage {downtime}; budget {plan.budget}",
     ]
-    lines += [f"  {i:2} {s.title}\n       {s.command}" for i, s in enumerate(plan.steps, 1)]
+    for i, s in enumerate(plan.steps, 1):
+        lines += [f"  {i:2} {s.title}", f"       {s.command}"]
     lines += [f"  ✖ {p.name}: {p.detail}" for p in plan.preconditions if p.ok is False]
     lines += [f"  ▲ {text}" for text in plan.advice]
     if plan.refused is not None:
         lines += [f"REFUSED: {plan.refused}", f"  what would help: {plan.help}"]
     else:
         lines.append(
-            f'To run it: sevdeck recover run {plan.level}{_service(plan)} --confirm "{plan.confirm}"'
-            + (f' --consent "{plan.consent}"' if plan.consent else "")
+            f"To run it: sevdeck recover run {plan.level}{_service(plan)} --confirm {_quoted(plan.confirm)}"
+            + (f" --consent {_quoted(plan.consent)}" if plan.consent else "")
             + " (within 2 minutes)"
         )
-    return "\n".join(lines)
+    return "\n".join(map(clean, lines))  # a name with a line feed in it makes no line of its own
 
 
 def _service(plan: Plan) -> str:
-    return f" --service {plan.service}" if plan.service else ""
+    return f" --service {shlex.quote(plan.service)}" if plan.service else ""
+
+
+def _quoted(words: str) -> str:
+    """For a shell: it is pasted there as it is, and names may hold what a shell would do."""
+    return f'"{words}"' if re.fullmatch(r"[\w .,:/@%+=-]*", words, re.ASCII) else shlex.quote(words)
 
 
 def _run(call: Call) -> int:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
+from tests import scenarios
+from tests.engine import scene as scenes
+from tests.engine.small import SmallDatabase, SmallStack, WholeDatabase, small_database, small_stack
 from tests.lab.lab import Lab, LabError, PrivateEngine
 from tests.lab.shell import lab_root, run, wait_until
 
 LOCK_DEADLINE = 900
-ENGINE_FIXTURES = {"engine", "lab", "healthy_lab", "private_engine"}
+ENGINE_FIXTURES = {"engine", "lab", "healthy_lab", "private_engine", "small", "database"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -81,6 +85,21 @@ def healthy_lab(lab: Lab) -> Lab:
     return lab
 
 
+@pytest.fixture
+def small(engine: str, lab_name: str, tmp_path: Path) -> Iterator[SmallStack]:
+    """Three tiny containers of this test alone."""
+    with small_stack(f"{lab_name}-small", tmp_path / "stack") as stack:
+        yield stack
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, engine: str, lab_name: str, tmp_path: Path) -> Iterator[SmallDatabase]:
+    """A small PostgreSQL of this test alone; its data "within its volume", or "a volume by itself"."""
+    kind = WholeDatabase if getattr(request, "param", "") == "a volume by itself" else SmallDatabase
+    with small_database(kind(f"{lab_name}-db", tmp_path / "stack")) as stack:
+        yield stack
+
+
 @pytest.fixture(scope="session")
 def private_engine_of_run(engine: str, lab_name: str) -> Iterator[PrivateEngine]:
     if os.getuid() != 0:
@@ -105,6 +124,36 @@ def private_engine(private_engine_of_run: PrivateEngine) -> Iterator[PrivateEngi
     containers = private.docker("ps", "--all", "--quiet").stdout.split()
     if containers:
         private.docker("rm", "--force", "--volumes", *containers)
+
+
+# What a scenario may be played on -> how it is looked at.
+GROUNDS: dict[str, Callable[[Any], scenes.Ground]] = {
+    "healthy_lab": scenes.LabGround,
+    "small": scenes.SmallGround,
+    "database": scenes.SmallGround,
+    "private_engine": scenes.EngineGround,
+}
+
+
+@pytest.fixture(autouse=True)
+def scene(request: pytest.FixtureRequest, own_world: Path, tmp_path: Path) -> Iterator[scenes.Scene | None]:
+    """Looks at the stack of a test with a `scenario` mark before and after it; fails when something does not hold.
+
+    It is set up before the test's other fixtures and taken down after them: what they put back counts.
+    """
+    marker = request.node.get_closest_marker("scenario")
+    if marker is None:
+        yield None
+        return
+    name = next((name for name in GROUNDS if name in request.fixturenames), "")
+    ground = GROUNDS[name](request.getfixturevalue(name)) if name else scenes.Nothing()
+    made = scenes.Scene(ground, own_world, tmp_path)
+    yield made
+    after = made.after()
+    request.node.user_properties.append((scenarios.SEEN, str(after)))
+    found = scenes.wrong(made.before, after, str(marker.kwargs.get("loses", "")))
+    if found:
+        pytest.fail("afterwards:\n" + "\n".join(found), pytrace=False)
 
 
 @contextlib.contextmanager

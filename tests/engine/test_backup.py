@@ -75,6 +75,7 @@ def left(place: Path) -> list[str]:
     return sorted(p.name for p in place.iterdir())
 
 
+@pytest.mark.scenario("backup interrupted by a signal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_that_is_told_to_stop_takes_everything_along(
     healthy_lab: Lab, sevdeck: Sevdeck, number: signal.Signals
@@ -91,6 +92,7 @@ def test_one_that_is_told_to_stop_takes_everything_along(
         assert sevdeck("backup", "list", "--json").data["alarms"] == ["there is no backup"]
 
 
+@pytest.mark.scenario("backup killed")
 def test_one_that_is_killed_takes_its_dump_along_and_the_next_tidies_up(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
     with endless(healthy_lab, sevdeck):
         making = sevdeck.background("backup", "create")
@@ -107,6 +109,7 @@ def test_one_that_is_killed_takes_its_dump_along_and_the_next_tidies_up(healthy_
     assert left(sevdeck.data / "backups") == []
 
 
+@pytest.mark.scenario("backup target full")
 def test_a_disk_that_fills_up_in_the_middle_leaves_nothing(healthy_lab: Lab, sevdeck: Sevdeck, tmp_path: Path) -> None:
     """The one before was small, so there seems to be room."""
     if os.getuid() != 0:
@@ -145,6 +148,7 @@ SMALL = {
 }
 
 
+@pytest.mark.scenario("database killed during its backup")
 def test_a_database_that_dies_in_the_middle_is_said_and_leaves_nothing(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
     with endless(healthy_lab, sevdeck):
         making = sevdeck.background("backup", "create")
@@ -170,6 +174,7 @@ def test_what_a_damaged_one_was_is_forgotten(healthy_lab: Lab, sevdeck: Sevdeck)
     assert "no backup was ever verified" in sevdeck("backup", "list", "--json").data["alarms"]
 
 
+@pytest.mark.scenario("dump of another database under a manifest that fits")
 def test_another_dump_in_its_place_is_named(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
     """With a manifest that fits its bytes, as a person would mend a checksum that does not."""
     made = sevdeck("backup", "create", "--json").data

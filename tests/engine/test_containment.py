@@ -79,6 +79,7 @@ def standing(sevdeck: Sevdeck) -> dict[str, str]:
 # -- isolation
 
 
+@pytest.mark.scenario("app isolated and released under its name")
 def test_an_isolated_app_is_out_of_reach_and_comes_back_under_its_name(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
     stack, before = healthy_lab.stack, endpoints(healthy_lab, "app")
     unconfirmed = sevdeck("contain", "apply", "isolate", "--target", "app")
@@ -323,6 +324,7 @@ def test_a_blocked_address_reaches_no_container_until_it_is_undone(healthy_lab: 
 # -- doubt, kills, others
 
 
+@pytest.mark.scenario("kill -9 at every boundary of a containment")
 def test_a_kill_at_every_boundary_is_seen_and_undone(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
     before = endpoints(healthy_lab, "worker")
     doubts, at = 0, 0
@@ -351,6 +353,7 @@ def test_a_kill_at_every_boundary_is_seen_and_undone(healthy_lab: Lab, sevdeck: 
     assert resolves(healthy_lab, "worker", "app")
 
 
+@pytest.mark.scenario("engine frozen during a containment: unknown, looked at again")
 def test_a_frozen_engine_is_unknown_and_looked_at_again(private_engine: PrivateEngine, tmp_path: Path) -> None:
     private_engine.docker(
         "run", "--detach", "--name", "solo-app-1", "--label", "com.docker.compose.project=solo",

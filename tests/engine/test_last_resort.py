@@ -45,6 +45,7 @@ def sevdeck(healthy_lab: Lab, tmp_path: Path) -> Sevdeck:
     return Sevdeck(tmp_path, configured(healthy_lab))
 
 
+@pytest.mark.scenario("nothing can be brought up again: data up, users see the maintenance page")
 @pytest.mark.timeout(400)
 def test_what_cannot_be_brought_up_again_leaves_the_data_up_and_users_with_a_page(
     healthy_lab: Lab, sevdeck: Sevdeck

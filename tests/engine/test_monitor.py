@@ -101,6 +101,7 @@ def starts(lab: Lab) -> dict[str, str]:
     return {service: started_at(lab, service) for service in ("edge", "app", "worker", "postgres", "redis")}
 
 
+@pytest.mark.scenario("app hung: the monitor recovers it by level 1")
 def test_a_hung_app_is_detected_within_30_s_and_recovered_by_the_lowest_level(
     healthy_lab: Lab, sevdeck: Sevdeck, watch: Watch
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_hung_app_is_detected_within_30_s_and_recovered_by_the_lowest_level(
     assert heartbeat.silence(sevdeck.data, time.time()) == "", "ended on purpose is not silent"
 
 
+@pytest.mark.scenario("app healthy but every webhook 500: level 1 once, then a person")
 @pytest.mark.timeout(240, func_only=True)
 def test_a_failure_that_no_level_mends_ends_frozen_with_a_page_and_nothing_more_is_tried(
     healthy_lab: Lab, sevdeck: Sevdeck, watch: Watch
@@ -169,6 +171,7 @@ def test_a_failure_that_no_level_mends_ends_frozen_with_a_page_and_nothing_more_
     assert len({entry["id"] for entry in told}) == len(told)
 
 
+@pytest.mark.scenario("crash loop: the monitor leaves it to a person")
 def test_a_crash_loop_is_left_to_a_person_without_a_single_restart(
     healthy_lab: Lab, sevdeck: Sevdeck, watch: Watch
 ) -> None:
@@ -186,6 +189,7 @@ def test_a_crash_loop_is_left_to_a_person_without_a_single_restart(
         healthy_lab.mend("bad-release")
 
 
+@pytest.mark.scenario("redis frozen 9 of every 13 s: flapping, nothing is restarted")
 def test_what_comes_and_goes_is_flapping_and_nothing_is_restarted(
     healthy_lab: Lab, sevdeck: Sevdeck, watch: Watch
 ) -> None:
@@ -210,6 +214,7 @@ def test_what_comes_and_goes_is_flapping_and_nothing_is_restarted(
         healthy_lab.mend("redis-frozen")
 
 
+@pytest.mark.scenario("hold file: the monitor keeps its hands off")
 def test_the_hold_file_suspends_and_its_end_lets_it_recover(healthy_lab: Lab, sevdeck: Sevdeck, watch: Watch) -> None:
     watching = watch()
     (sevdeck.data / "hold").write_text("maintenance, ask ana", encoding="utf-8")
@@ -226,6 +231,7 @@ def test_the_hold_file_suspends_and_its_end_lets_it_recover(healthy_lab: Lab, se
     assert started_at(healthy_lab, "app") != before
 
 
+@pytest.mark.scenario("monitor killed: its run goes on, its silence is said")
 def test_a_killed_monitor_leaves_its_run_going_and_its_silence_is_said(
     healthy_lab: Lab, sevdeck: Sevdeck, watch: Watch
 ) -> None:
@@ -267,6 +273,7 @@ def test_recover_auto_asks_once_and_gives_the_run_and_its_levels(healthy_lab: La
     assert done.data["steps"]
 
 
+@pytest.mark.scenario("engine frozen, then killed: the monitor pages and waits")
 def test_a_frozen_engine_is_paged_and_nothing_is_asked_of_it_until_it_is_back(
     private_engine: PrivateEngine, tmp_path: Path
 ) -> None:

@@ -5,20 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from console.actions import offspring, runs
-from console.actions.facts import Holder
-from console.actions.lock import ProjectLock, holder
-from tests.engine.mortal_worker import prepare
-from tests.engine.small import SmallStack, small_stack
-from tests.engine.test_recovery import ROOT, Sevdeck, configured
+from console.actions.lock import holder
+from tests.engine.small import SmallStack
+from tests.engine.test_recovery import Sevdeck, configured
 from tests.lab.images import BAD_RELEASE
 from tests.lab.lab import Lab
 from tests.lab.shell import wait_until
@@ -34,6 +28,7 @@ def volumes_of(lab: Lab) -> str:
     return lab.stack.docker("volume", "ls", "--quiet", "--filter", label).stdout
 
 
+@pytest.mark.scenario("everything made anew: level 3")
 def test_everything_is_made_anew_and_no_row_is_lost(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
     stack = healthy_lab.stack
     rows, volumes, before = stack.sql("select count(*) from messages"), volumes_of(healthy_lab), stack.containers()
@@ -56,6 +51,7 @@ def test_everything_is_made_anew_and_no_row_is_lost(healthy_lab: Lab, sevdeck: S
     assert stack.troubles() == []
 
 
+@pytest.mark.scenario("app reconnected without its alias: levels 1 and 2 refused, level 3")
 def test_a_container_that_lost_its_name_on_the_network_gets_it_back(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
     stack = healthy_lab.stack
     stack.disconnect("app", "front")
@@ -67,6 +63,7 @@ def test_a_container_that_lost_its_name_on_the_network_gets_it_back(healthy_lab:
     assert stack.troubles() == []
 
 
+@pytest.mark.scenario("half-created stack: level 3 completes it")
 def test_a_half_created_stack_is_completed_without_an_outage(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
     stack = healthy_lab.stack
     postgres = stack.docker("inspect", "--format", "{{.Id}}", stack.container("postgres")).stdout
@@ -80,6 +77,7 @@ def test_a_half_created_stack_is_completed_without_an_outage(healthy_lab: Lab, s
     stack.wait_well()
 
 
+@pytest.mark.scenario("a bad release comes up in level 3: back to the image that ran")
 def test_a_release_that_does_not_come_up_is_rolled_back_to_the_image_that_ran(
     healthy_lab: Lab, sevdeck: Sevdeck
 ) -> None:
@@ -105,17 +103,12 @@ def test_a_release_that_does_not_come_up_is_rolled_back_to_the_image_that_ran(
 # --- what it will not touch ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def small(engine: str, lab_name: str, tmp_path: Path) -> Iterator[SmallStack]:
-    with small_stack(f"{lab_name}-small", tmp_path / "stack") as stack:
-        yield stack
-
-
 def refused(small: SmallStack, tmp_path: Path) -> str:
     found = Sevdeck(tmp_path, small.config)("recover", "plan", "3", "--json")
     return str(found.data["refused"])
 
 
+@pytest.mark.scenario("anonymous volume, missing image, volume, path or file: level 3 refused")
 def test_what_would_not_come_back_is_refused_before_anything_is_touched(small: SmallStack, tmp_path: Path) -> None:
     whole = small.file.read_text(encoding="utf-8")
 
@@ -147,6 +140,7 @@ def test_a_port_of_somebody_else_is_seen(small: SmallStack, tmp_path: Path) -> N
         assert refused(small, tmp_path) == f"port {port} is taken by another program of this host"
 
 
+@pytest.mark.scenario("somebody else changes the stack: the run pauses")
 def test_a_run_pauses_while_somebody_else_changes_the_stack(small: SmallStack, tmp_path: Path) -> None:
     sevdeck = Sevdeck(tmp_path, small.config, observation=0.1)
     assert sevdeck("recover", "run", "2", "--confirm", "restart 3 services", "--detach").code == 0
@@ -160,42 +154,7 @@ def test_a_run_pauses_while_somebody_else_changes_the_stack(small: SmallStack, t
 # --- kills ----------------------------------------------------------------------------------------------------------
 
 
-def mortal(project: str, data: Path, run_id: str, die_at: int, when: str) -> int:
-    """The run's worker as a process that kills itself at its n-th record; its lock goes with it."""
-    lock = ProjectLock.acquire(data, project, Holder(run_id, "ana", time.time(), 3))
-    argv = [sys.executable, "-m", "tests.engine.mortal_worker", str(data), run_id, str(data.parent / "sevdeck.toml")]
-    worker = subprocess.Popen([*argv, str(lock.fd), str(die_at), when], cwd=ROOT, pass_fds=(lock.fd,))
-    lock.close()
-    return worker.wait(120)
-
-
-@pytest.mark.timeout(900)
-def test_a_kill_at_every_step_of_a_rebuild_is_gone_on_with(small: SmallStack, tmp_path: Path) -> None:
-    """Before each record (what it tells was not begun, or is not yet known to be done) and after each."""
-    sevdeck = Sevdeck(tmp_path, small.config, observation=0.1)
-    volumes, table = small.volumes, []
-    for n in range(1, 40):
-        run_id = prepare(sevdeck.data, sevdeck.config, 3)
-        began = time.monotonic()
-        ended = mortal(small.name, sevdeck.data, run_id, n, "before" if n % 2 else "after")
-        if ended == 0:
-            break
-        assert ended == -signal.SIGKILL
-        view = runs.status(sevdeck.data, run_id)
-        assert view is not None
-        step = view.step or view.state
-        if not view.over:
-            assert mortal(small.name, sevdeck.data, run_id, 0, "") == 0, n
-        view = runs.status(sevdeck.data, run_id)
-        assert view is not None
-        assert view.outcome == "ok", (n, view.reason)
-        assert small.running, (n, small.containers())
-        assert small.volumes == volumes
-        table.append((n, step, f"{time.monotonic() - began:.1f} s"))
-    print(*table, sep="\n")
-    assert len(table) > 14
-
-
+@pytest.mark.scenario("runner killed, its Compose at work: nobody begins before its end")
 def test_nobody_begins_while_the_compose_of_a_killed_run_is_at_work(small: SmallStack, tmp_path: Path) -> None:
     """The whole family of the run is killed while `docker compose` works: the lock stays until that has ended."""
     whole = small.file.read_text(encoding="utf-8")
@@ -218,6 +177,7 @@ def test_nobody_begins_while_the_compose_of_a_killed_run_is_at_work(small: Small
     assert small.running
 
 
+@pytest.mark.scenario("runner killed, its Compose at work: the next runner waits")
 def test_a_killed_worker_is_replaced_and_waits_for_its_compose(small: SmallStack, tmp_path: Path) -> None:
     whole = small.file.read_text(encoding="utf-8")
     small.file.write_text(whole.replace("stop_signal: SIGKILL", "stop_grace_period: 3s"), encoding="utf-8")

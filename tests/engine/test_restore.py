@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from console.actions import runs
-from tests.engine.mortal_worker import prepare
-from tests.engine.test_rebuild import mortal
 from tests.engine.test_recovery import Sevdeck, configured
 from tests.lab.lab import Lab
 
@@ -41,6 +38,7 @@ def tidy(healthy_lab: Lab) -> None:
             healthy_lab.stack.inside("postgres", "psql", "-U", "postgres", "-c", f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+@pytest.mark.scenario("backup made, verified and rehearsed")
 def test_a_backup_is_made_listed_verified_and_rehearsed(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
     assert sevdeck("backup", "list", "--json").data["alarms"] == ["there is no backup"]
     made = sevdeck("backup", "create", "--json")
@@ -58,10 +56,19 @@ def test_a_backup_is_made_listed_verified_and_rehearsed(healthy_lab: Lab, sevdec
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda raw: raw[:-200], "it was cut or changed"),
-        (lambda raw: raw[:4000] + bytes([raw[4000] ^ 1]) + raw[4001:], "sha256 differs"),
+        pytest.param(
+            lambda raw: raw[:-200],
+            "it was cut or changed",
+            id="cut",
+            marks=pytest.mark.scenario("backup truncated: named, never restored"),
+        ),
+        pytest.param(
+            lambda raw: raw[:4000] + bytes([raw[4000] ^ 1]) + raw[4001:],
+            "sha256 differs",
+            id="one bit",
+            marks=pytest.mark.scenario("backup with one bit flipped: named, never restored"),
+        ),
     ],
-    ids=["cut", "one bit"],
 )
 def test_a_damaged_backup_is_named_and_never_restored(
     healthy_lab: Lab, sevdeck: Sevdeck, tidy: None, damage: Callable[[bytes], bytes], words: str
@@ -77,6 +84,7 @@ def test_a_damaged_backup_is_named_and_never_restored(
     assert set(databases(healthy_lab)) == {"postgres", "template0", "template1", "shop"}
 
 
+@pytest.mark.scenario("backup cut, or of a newer format, under a manifest that fits")
 def test_one_that_was_written_bad_is_found_by_reading_it_all(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
     """The manifest fits the bytes, as where the disk was already wrong when the dump was made."""
     made = sevdeck("backup", "create", "--json").data
@@ -103,6 +111,7 @@ def rewrite(dump: Path, ident: str, raw: bytes, **more: object) -> None:
     assert whole
 
 
+@pytest.mark.scenario("backup of a newer server, of another database: refused")
 def test_one_of_another_server_or_another_database_is_refused(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
     made = sevdeck("backup", "create", "--json").data
     dump = Path(made["path"])
@@ -112,6 +121,7 @@ def test_one_of_another_server_or_another_database_is_refused(healthy_lab: Lab, 
     assert "is of database other; here are: shop" in sevdeck("recover", "plan", "4", "--json").data["refused"]
 
 
+@pytest.mark.scenario("data wrong: level 4a, beside the live database", loses="writes since the backup")
 def test_yesterday_comes_back_beside_today(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
     stack = healthy_lab.stack
     made = sevdeck("backup", "create", "--json").data
@@ -129,6 +139,7 @@ def test_yesterday_comes_back_beside_today(healthy_lab: Lab, sevdeck: Sevdeck, t
     stack.wait_well()
 
 
+@pytest.mark.scenario("backup older than the RPO: a second consent")
 def test_a_backup_older_than_the_limit_wants_a_second_word(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
     made = sevdeck("backup", "create", "--json").data
     dump = Path(made["path"])
@@ -142,36 +153,7 @@ def test_a_backup_older_than_the_limit_wants_a_second_word(healthy_lab: Lab, sev
     assert [n for n in databases(healthy_lab) if "_restore_" in n] == []
 
 
-@pytest.mark.timeout(900)
-def test_a_kill_at_every_step_of_a_restore_is_gone_on_with(healthy_lab: Lab, sevdeck: Sevdeck, tidy: None) -> None:
-    stack = healthy_lab.stack
-    assert sevdeck("backup", "create").code == 0
-    rows = int(stack.sql("select count(*) from messages"))
-    stack.docker("stop", stack.traffic_container)
-    sevdeck.config.write_text(sevdeck.config.read_text().replace('"3.0s"', '"0.1s"'), encoding="utf-8")
-    table = []
-    for n in range(1, 40):
-        run_id = prepare(sevdeck.data, sevdeck.config, 4)
-        ended = mortal(stack.project, sevdeck.data, run_id, n, "before" if n % 2 else "after")
-        if ended == 0:
-            break
-        view = runs.status(sevdeck.data, run_id)
-        assert view is not None
-        step = view.step or view.state
-        if not view.over:
-            assert mortal(stack.project, sevdeck.data, run_id, 0, "") == 0, n
-        view = runs.status(sevdeck.data, run_id)
-        assert view is not None
-        assert view.outcome == "ok", (n, view.reason)
-        names = databases(healthy_lab)
-        assert names["shop"] == "t"
-        assert not [name for name in names if "_restore_" in name], (n, names)
-        assert int(stack.sql("select count(*) from messages")) >= rows
-        table.append((n, step))
-    print(*table, sep="\n")
-    assert len(table) > 14
-
-
+@pytest.mark.scenario("pg_control corrupt: levels 1 to 3 refused, level 4b", loses="writes since the backup")
 @pytest.mark.timeout(400)
 def test_a_server_that_cannot_start_gets_a_new_cluster_and_the_broken_one_stays(
     healthy_lab: Lab, sevdeck: Sevdeck, tidy: None

@@ -197,6 +197,7 @@ def test_a_killed_worker_is_replaced_in_a_session_of_its_own(tmp_path: Path) -> 
     assert all(session not in (os.getsid(0), 0) for _, _, session in seen)
 
 
+@pytest.mark.scenario("runner killed again and again: given up")
 def test_a_worker_that_is_killed_again_and_again_is_given_up(tmp_path: Path) -> None:
     assert len(family(tmp_path, killed=99)) == 4  # the first and three more
 

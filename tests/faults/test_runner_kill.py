@@ -47,6 +47,7 @@ def prepared(data_dir: Path, level: int) -> tuple[str, Path]:
     return run_id, file
 
 
+@pytest.mark.scenario("kill -9 at every record of level 1, at every sixth of level 2 (twin)")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("level", "step"), [(1, 1), (2, 6)])
 @pytest.mark.parametrize("when", ["before", "after"])

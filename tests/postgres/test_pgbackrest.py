@@ -107,6 +107,7 @@ def _archive(programs: Path, place: Path, user: str) -> Archive:
     return found
 
 
+@pytest.mark.scenario("pgBackRest by the hook: repository damaged, then brought back")
 def test_made_listed_verified_rehearsed_damaged_and_brought_back(archive: Archive, tmp_path: Path) -> None:
     code, listed, _ = archive.sevdeck("list")
     assert (code, listed["backups"], listed["alarms"]) == (1, [], ["there is no backup"])

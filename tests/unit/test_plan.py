@@ -255,6 +255,17 @@ def test_without_a_project_the_refusal_says_how_to_name_one() -> None:
         assert "no Compose project" in str(plan.refused) and "[docker] project" in plan.help
 
 
+def test_level_3_is_for_a_crash_loop_only_where_it_would_make_something_else() -> None:
+    twin = ProjectTwin()
+    twin.set("app", status="restarting", restarts=5)
+    assert "crash-looping" in str(made(3, twin.facts()).refused)
+    twin.set("app", hash="of the bad release")
+    plan = made(3, twin.facts())
+    assert (plan.refused, plan.confirm) == (None, "shop with changes to app")
+    assert "shop-app-1" not in [was.name for was in plan.facts]  # its next start is no change of the world
+    assert "crash-looping" in str(made(2, twin.facts()).refused)
+
+
 def test_level_3_names_what_would_change_and_nobody_unattended_agrees_to_that() -> None:
     twin = ProjectTwin()
     assert made(3, twin.facts()).confirm == "shop"

@@ -84,6 +84,16 @@ def test_a_level_there_is_not_is_bad_usage(options: list[str]) -> None:
     assert main([*options, "recover", "plan", "one"]) == 2
 
 
+def test_what_was_typed_is_said_again_without_doing_anything_to_the_terminal(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["attach", "a\x1b]0;owned\x07\x9b2J\u202e"], ["plan", "1", "--service", "a\x1b[2J\nok: done"]):
+        assert main([*options[:-1], "recover", *words]) != 0
+        said = "".join(capsys.readouterr())
+        assert said.replace("\n", "").isprintable(), said
+        assert "\nok: done" not in said
+
+
 @pytest.mark.parametrize("word", ["status", "attach", "resume", "cancel"])
 def test_nothing_was_ever_run_is_said(options: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*options, "recover", word]) == 2

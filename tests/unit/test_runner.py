@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from console.actions.action import PLAN_TTL, Plan
 from console.actions.lock import LockedError, ProjectLock
 from console.actions.run import Run
 from console.actions.runs import Request, RunView
+from console.actions.strangers import Strangers
 from console.config import Config
 from console.errors import RecordError, RefusedError, UsageError
 from console.incident.events import Actor, Event
@@ -477,6 +479,23 @@ async def test_the_engines_own_restart_of_a_crashed_container_is_no_stranger(sho
     shop.twin.happened("start", "app")
     view = await run.run()
     assert (view.outcome, view.notes) == ("ok", ())
+
+
+async def test_a_start_that_the_engine_put_off_is_its_own_and_one_after_a_stop_is_a_persons() -> None:
+    twin = ProjectTwin()
+    twin.happened("die", "app")
+    twin._state["events"][-1]["timeNano"] -= 40 * 10**9  # it waits up to a minute between two tries
+    strangers = Strangers(twin, "shop", time.time())
+    assert await strangers.seen() == ""
+    for _ in range(2):
+        twin.happened("start", "app")
+        assert await strangers.seen() == ""
+        twin.happened("die", "app")
+    for action in ("die", "stop"):
+        twin.happened(action, "redis")
+    assert await strangers.seen() == "shop-redis-1: stop"
+    twin.happened("start", "redis")
+    assert await strangers.seen() == "shop-redis-1: start"
 
 
 # --- going on after a kill ----------------------------------------------------------------------------------------------
