@@ -14,7 +14,7 @@ help:
 	@echo "make run         open the console on this machine"
 	@echo "make test        check style and types, run every test this machine can run"
 	@echo "make bench       measure speed and memory beside yardsticks"
-	@echo "make faults      the long fault tests of the record: 1,000 kills, 500 power cuts, 800 runs of three hosts (root)"
+	@echo "make faults      the long fault tests: 1,000 kills, 500 power cuts, 800 runs of three hosts, a recovery for each kill (root)"
 	@echo "make lab         start the practice stack (needs root once, Debian); make lab-down stops it"
 	@echo "make lab-break FAULT=app-hung   break it; make lab-mend repairs; without FAULT: the list"
 
@@ -48,6 +48,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m tests.bench
 
 faults: .venv/dev.stamp
+	$(BIN)/python -m pytest -q -m nightly tests/engine --durations=5
 	SEVDECK_TEST_KILLS=1000 SEVDECK_TEST_STEPS=20 $(BIN)/python -m pytest -q tests/faults -k "not runner" --durations=5
 	SEVDECK_TEST_STOPS=20 $(BIN)/python -m pytest -q -s tests/postgres/test_server_faults.py
 	for fs in tmpfs ext4 xfs btrfs; do $(BIN)/python -m tests.faults.full_disk --fs $$fs || exit 1; done

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -22,9 +21,7 @@ from tests.engine.test_recovery import ROOT, Sevdeck
 
 MOST = 60  # records of a run
 WHEN = pytest.mark.parametrize("when", ["before", "after"])
-ONE_BY_ONE = pytest.mark.skipif(
-    os.environ.get("SEVDECK_TEST_ROUNDS") != "1", reason="a run for each record takes minutes: SEVDECK_TEST_ROUNDS=1"
-)
+ONE_BY_ONE = pytest.mark.nightly  # a run for each record takes minutes: make faults
 
 
 def mortal(project: str, data: Path, run_id: str, where: int | Path, when: str) -> int:

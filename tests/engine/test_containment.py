@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,17 @@ def state_of(lab: Lab, service: str) -> str:
     found = lab.stack.state(service)
     assert found is not None
     return found.status
+
+
+def started(lab: Lab, service: str) -> str:
+    found = lab.stack.state(service)
+    return found.started_at if found is not None and found.status == "running" else ""
+
+
+def checks(lab: Lab, service: str) -> set[str]:
+    """When the engine last asked for the service's health: it remembers five times."""
+    said = lab.stack.docker("inspect", "--format", "{{json .State.Health.Log}}", lab.stack.container(service)).stdout
+    return {str(one["Start"]) for one in json.loads(said)}
 
 
 def standing(sevdeck: Sevdeck) -> dict[str, str]:
@@ -185,7 +197,11 @@ def test_what_is_not_to_be_restarted_stays_down_and_gets_its_policy_back(healthy
     healthy_lab.stack.docker("exec", "--user", "root", healthy_lab.stack.container("worker"), "sh", "-c",
                              "pkill -9 python3 || kill -9 $(pidof python3)", check=False)  # fmt: skip
     wait_until(lambda: state_of(healthy_lab, "worker") == "exited", "the end of the worker", deadline=15)
-    time.sleep(2)
+    # Its policy would have brought it back at once: another container that dies the same way is back by now.
+    died = started(healthy_lab, "redis")
+    healthy_lab.stack.docker("exec", "--user", "root", healthy_lab.stack.container("redis"), "sh", "-c",
+                             "pkill -9 redis-server || kill -9 $(pidof redis-server)", check=False)  # fmt: skip
+    wait_until(lambda: started(healthy_lab, "redis") not in ("", died), "redis to be started anew", deadline=20)
     assert state_of(healthy_lab, "worker") == "exited"
     back(sevdeck, "no-restart worker")
     found = healthy_lab.stack.state("worker")
@@ -227,7 +243,8 @@ def test_the_edge_shows_the_maintenance_page_and_stays_healthy(healthy_lab: Lab,
         assert " 503" in head.splitlines()[0], (url, said)
         assert "Retry-After: 300" in head
         assert "We will be right back" in body
-    time.sleep(5)  # two health checks of the edge
+    checked = checks(healthy_lab, "edge")
+    wait_until(lambda: len(checks(healthy_lab, "edge") - checked) >= 2, "two health checks of the edge", deadline=30)
     found = healthy_lab.stack.state("edge")
     assert found is not None
     assert found.health == "healthy"
@@ -405,8 +422,9 @@ def test_an_incident_is_closed_only_when_nothing_is_contained(healthy_lab: Lab, 
 
 
 def test_an_overdue_measure_is_told_again_and_again(healthy_lab: Lab, sevdeck: Sevdeck) -> None:
-    put(sevdeck, "no-restart worker", "--for", "1s")
-    time.sleep(1.1)
+    made = put(sevdeck, "no-restart worker", "--for", "1s")
+    over = datetime.fromisoformat(made["expires_at"]).timestamp()
+    wait_until(lambda: time.time() > over, "its end", deadline=5)
     for _ in range(2):
         seen = sevdeck("contain", "status")
         assert seen.code == 1

@@ -60,6 +60,17 @@ class Watching:
             raise AssertionError(f"{error}\n{self.out.read_text(encoding='utf-8')}") from error
         return found[0]
 
+    def goes_on(self, samples: int) -> None:
+        """So many further samples are taken and judged: what was to be done would have been begun."""
+        signs: set[str] = set()
+
+        def seen() -> bool:
+            beat = heartbeat.read(self.sevdeck.data)
+            signs.add(beat.time if beat is not None else "")
+            return len(signs) > samples + 1  # the first may be of a sample that was on its way
+
+        wait_until(seen, f"{samples} further samples", deadline=60, every=0.2)
+
     def end(self) -> float:
         """SIGTERM; seconds until it was gone."""
         began = time.monotonic()
@@ -149,7 +160,7 @@ def test_a_failure_that_no_level_mends_ends_frozen_with_a_page_and_nothing_more_
         assert [(level["level"], level["outcome"]) for level in frozen["levels"]] == [(1, "failed")]
         assert "a restart of app did not help" in frozen["text"]
         quiet = starts(healthy_lab)
-        time.sleep(35)
+        watching.goes_on(5)
         assert starts(healthy_lab) == quiet
         assert len(runs.ids(sevdeck.data)) == 1
         assert watching.kinds().count("frozen") == 1
@@ -200,7 +211,7 @@ def test_what_comes_and_goes_is_flapping_and_nothing_is_restarted(
         flapping = watching.until("flapping", 90)
         assert flapping["page"] is True
         watching.until("evidence", 20)
-        time.sleep(40)
+        watching.goes_on(8)  # more than one turn of what comes and goes
         assert starts(healthy_lab) == before
         assert runs.ids(sevdeck.data) == []
         beat = heartbeat.read(sevdeck.data)
@@ -223,7 +234,7 @@ def test_the_hold_file_suspends_and_its_end_lets_it_recover(healthy_lab: Lab, se
     before = started_at(healthy_lab, "app")
     healthy_lab.break_("app-hung")
     watching.until("opened", 40)
-    time.sleep(20)
+    watching.goes_on(4)
     assert started_at(healthy_lab, "app") == before
     assert runs.ids(sevdeck.data) == []
     (sevdeck.data / "hold").unlink()
