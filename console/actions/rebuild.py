@@ -161,7 +161,10 @@ def steps(facts: Facts, who: Roles) -> tuple[Step, ...]:
                 replace(now, optional=facts.backed_up)
             )  # then a slow dump need not keep the level from its work
         doing.append(_down(facts, found))
-    doing += [_up(facts, found, name, tier) for name, tier in tiers(facts, who)]
+    order = tiers(facts, who)
+    for place, (name, tier) in enumerate(order, 1):
+        # The last one waits until all of them hold: what is well once may begin the next tier, and no more.
+        doing.append(_up(facts, found, name, tier, hold=wanted_services(facts) if place == len(order) else ()))
     return tuple(doing)
 
 
@@ -221,7 +224,15 @@ def _down(facts: Facts, found: Blueprint) -> Step:
     )
 
 
-def _up(facts: Facts, found: Blueprint, name: str, services: tuple[str, ...], *, kept: bool = False) -> Step:
+def _up(
+    facts: Facts,
+    found: Blueprint,
+    name: str,
+    services: tuple[str, ...],
+    *,
+    hold: tuple[str, ...] = (),
+    kept: bool = False,
+) -> Step:
     seconds = _MAKE + sum(2 * max((detection(c) for c in facts.of(s)), default=20.0) for s in services)
     scale = {s: len(facts.of(s)) for s in services if len(facts.of(s)) > 1 and len(facts.of(s)) != _scale(found, s)}
     samples = 0 if kept else _SAMPLES
@@ -236,6 +247,7 @@ def _up(facts: Facts, found: Blueprint, name: str, services: tuple[str, ...], *,
             "scale": scale,
             "seconds": seconds,
             "samples": samples,
+            "hold": list(hold),
             "kept": kept,
             "images": _running_images(facts) if kept else {},
             "current": {s: _named_image(found, s) for s in _running_images(facts)} if kept else {},

@@ -161,13 +161,16 @@ def _up_words(step: Step) -> tuple[str, ...]:
 
 
 async def _gate(ctx: Context, step: Step) -> str:
-    wanted = int(step.call["samples"])
-    containers = [c for c in await ctx.containers() if c.service in step.call["services"] and not c.finished]
-    missing = sorted(set(step.call["services"]) - {c.service for c in await ctx.containers()})
+    """A container with a health check that is well once may be built upon; `hold` are those that must stay so."""
+    wanted, hold = int(step.call["samples"]), set(step.call["hold"])
+    known = await ctx.containers()
+    missing = sorted(set(step.call["services"]) - {c.service for c in known})
     if missing:
         raise StepFailedError(f"no container of {', '.join(missing)} came up")
+    containers = [c for c in known if c.service in {*step.call["services"], *hold} and not c.finished]
     if wanted:
-        gate = [replace(step, call={"id": c.id, "samples": wanted}) for c in containers]
+        once = {c.id for c in containers if c.check is not None and c.service not in hold}
+        gate = [replace(step, call={"id": c.id, "samples": 1 if c.id in once else wanted}) for c in containers]
         await asyncio.gather(*(gates.healthy(ctx, g) for g in gate))
     many = "container" if len(containers) == 1 else "containers"
     return f"{len(containers)} {many} {'well' if wanted else 'started'}"

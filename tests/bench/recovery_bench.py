@@ -6,16 +6,20 @@ A stack of its own comes and goes for it. The old way is what people had before:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from console.actions import gather, recovery, restore_survey, runner, runs
+import psutil
+
+from console.actions import gather, lock, recovery, restore_survey, runner, runs
 from console.actions.backup import service as backups
 from console.actions.facts import Facts, Holder
-from console.actions.lock import ProjectLock
+from console.actions.lock import LockedError, ProjectLock
 from console.config import BackupConfig, Config, RecoveryConfig, read
 from console.incident.events import Actor
 from tests.bench.table import Row
@@ -50,7 +54,7 @@ class _Bench:
         self._actor = Actor.current("cli")
 
     def rows(self, quick: bool) -> list[Row]:
-        found = [self._plan(), self._lock()]
+        found = [self._plan(), self._lock(), self._refusal(), self._resume()]
         for level, name, raw, allowed in (
             (1, "restart the app", self._raw_restart, "raw + 2 s"),
             (2, "restart everything in order", self._raw_medium, "raw + 3 s"),
@@ -78,6 +82,59 @@ class _Bench:
             ProjectLock.acquire(self._data, "lock", Holder(f"r{n}", "ana", time.time(), 1)).release()
             took.append(1000 * (time.perf_counter() - began))
         return Row("project lock taken and let go", f"p99 {at(took, 0.99):.1f} ms", "", "", "p99 20 ms")
+
+    def _refusal(self) -> Row:
+        """How long the second responder waits for the no, with the name of the first."""
+        plan = recovery.plan(1, "", self._facts(), self._config)
+        held = ProjectLock.acquire(self._data, plan.project, Holder("r", "ana", time.time(), 1))
+        took = []
+        try:
+            for _ in range(20):
+                began = time.perf_counter()
+                with contextlib.suppress(LockedError):
+                    runner.start(plan, plan.confirm, self._config, self._data, self._actor)
+                took.append(time.perf_counter() - began)
+        finally:
+            held.release()
+        return Row("second run refused, by name", f"worst {max(took):.3f} s", "", "", "0.5 s")
+
+    def _resume(self) -> Row:
+        """From `resume` until the killed run's record says that it goes on."""
+        took = []
+        for _ in range(self._rounds):
+            plan = recovery.plan(2, "", self._facts(), self._config)
+            run_id = runner.start(plan, plan.confirm, self._config, self._data, self._actor)
+            wait_until(partial(self._at, run_id, "stop-"), "a stop", deadline=60, every=0.02)
+            held = lock.holder(self._data, plan.project)
+            worker = psutil.Process(held.pid if held is not None else 0)
+            for process in (worker.parent(), worker):
+                if process is not None:
+                    process.kill()
+            wait_until(partial(self._is, run_id, "interrupted"), "the end of the runner", deadline=60, every=0.02)
+            known = self._notes(run_id)
+            began = time.perf_counter()
+            runner.resume(self._data, run_id, self._config, self._actor)
+            wait_until(partial(self._says_more, run_id, known), "a word of the run", deadline=60, every=0.01)
+            took.append(time.perf_counter() - began)
+            wait_until(partial(self._over, run_id), "its end", deadline=120, every=0.1)
+        return Row(
+            "killed run resumed: until it has looked and goes on", f"median {at(took, 0.5):.2f} s", "", "", "1 s"
+        )
+
+    def _at(self, run_id: str, step: str) -> bool:
+        view = runs.status(self._data, run_id)
+        return view is not None and view.step.startswith(step)
+
+    def _is(self, run_id: str, state: str) -> bool:
+        view = runs.status(self._data, run_id)
+        return view is not None and view.state == state
+
+    def _says_more(self, run_id: str, than: int) -> bool:
+        return self._notes(run_id) > than
+
+    def _notes(self, run_id: str) -> int:
+        view = runs.status(self._data, run_id)
+        return len(view.notes) if view is not None else 0
 
     def _facts(self, config: Config | None = None, restoring: str | None = None) -> Facts:
         return asyncio.run(gather.gather(config or self._config, self._data, restoring=restoring))
@@ -114,7 +171,7 @@ class _Bench:
             self._lab.stack.docker("stop", self._lab.stack.container(service))
         for service in order:
             self._lab.stack.docker("start", self._lab.stack.container(service))
-            wait_until(lambda: self._healthy(service), service, deadline=60, every=0.1)  # noqa: B023 - waited for here
+            wait_until(partial(self._healthy, service), service, deadline=60, every=0.1)
 
     def _healthy(self, service: str) -> bool:
         form = "{{.State.Health.Status}}"

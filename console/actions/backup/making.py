@@ -58,10 +58,9 @@ async def create(server: Postgres, order: Order, deadline: float = DEADLINE) -> 
     ensure_directory(order.directory)
     sweep(order.directory)
     try:
-        databases = await server.databases()
+        databases, version = await asyncio.gather(server.databases(), server.version())
         database = chosen(order.database, databases)
         room(order.directory, databases[database], database)
-        version = await server.version()
     except PostgresError as error:
         raise BackupError(f"the database does not give a dump: {error.message}") from error
     ident = new_id(began)
