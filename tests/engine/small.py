@@ -42,7 +42,7 @@ compose_files = ["{file}"]
 [roles]
 edge = ["edge"]
 app = ["app"]
-database = ["store"]
+cache = ["store"]
 """
 
 

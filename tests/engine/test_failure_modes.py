@@ -263,7 +263,7 @@ def test_compose_files_at_a_path_that_lies(engine: str, lab_name: str, tmp_path:
         f"{lab_name}-path", tmp_path / f"st ack;$(touch {mark.name})`touch {mark.name}`'\x1b]0;owned\x07"
     )
     listed = json.dumps(str(stack.file))
-    config = f'[docker]\nproject = "{stack.name}"\ncompose_files = [{listed}]\n[roles]\ndatabase = ["store"]\n'
+    config = f'[docker]\nproject = "{stack.name}"\ncompose_files = [{listed}]\n[roles]\ncache = ["store"]\n'
     sevdeck = Sevdeck(tmp_path, config, observation=0.1)
     stack.down()
     stack.up()
