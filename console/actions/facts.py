@@ -78,6 +78,7 @@ class ServiceContainer:
     check: HealthCheck | None = None
     memory_limit: int | None = None
     config_hash: str = ""  # Compose's own, of the configuration it was made from
+    settings: tuple[str, ...] = ()  # names in its environment, without values
     anonymous: tuple[str, ...] = ()  # volumes without a name: they would not come back to a new container
 
     @property

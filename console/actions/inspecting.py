@@ -57,6 +57,7 @@ def container(data: Mapping[str, Any], now: float, deaths: Mapping[str, int] | N
         check=_check(_map(config.get("Healthcheck"))),
         memory_limit=_number(host.get("Memory")) or None,
         config_hash=_word(labels.get("com.docker.compose.config-hash")),
+        settings=tuple(_word(str(e).partition("=")[0]) for e in config.get("Env") or ()),
         anonymous=tuple(_word(m.get("Name")) for m in data.get("Mounts") or () if _anonymous(_map(m))),
     )
 

@@ -22,8 +22,7 @@ from console.errors import SourceError, UsageError
 from console.text import clean
 
 _ASK = 2.0  # seconds for one statement: a plan is due within one, a sick server takes longer
-_POSTGRES = re.compile(r"postgres|postgis|timescale|pgvector|\bpg\b")
-_OTHERS = re.compile(r"mysql|maria|percona|mongo|mssql|cassandra|clickhouse|cockroach|sqlite")
+_POSTGRES = re.compile(r"postgres|postgis|timescale|pgvector|pgdata|pg_isready|\bpg\b")
 
 # Rows as the statistics have them and the last numbers: cheap however large the tables are.
 _LASTS = """
@@ -40,11 +39,11 @@ def directory(config: Config, data_dir: Path) -> Path:
 
 
 def store(facts: Facts, config: Config) -> ServiceContainer | None:
-    """The project's PostgreSQL; None where no service is one. One that was named as the database is believed to be."""
+    """The project's PostgreSQL; None where no service is one. It shows by a name, its settings or its health check."""
     for service in roles(facts, config).database:
         for c in facts.of(service):
-            said = f"{c.service} {c.image} {config.database.dsn}".lower()
-            if _POSTGRES.search(said) or (service in config.roles.database and not _OTHERS.search(said)):
+            check = " ".join(c.check.command) if c.check is not None else ""
+            if _POSTGRES.search(" ".join((c.service, c.image, config.database.dsn, *c.settings, check)).lower()):
                 return c
     return None
 
