@@ -33,7 +33,7 @@ run: .venv/run.stamp
 
 # Three at a time: those with containers and servers wait for most of their time.
 test: check
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -q -n $(WORKERS)
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from _pytest.terminal import TerminalReporter
@@ -14,7 +15,8 @@ from tests import scenarios
 _FOREIGN = ("SEVDECK_", "XDG_", "COMPOSE_", "PG", "DOCKER_")
 _TEST_SETTINGS = ("SEVDECK_LAB_", "SEVDECK_REQUIRE_", "SEVDECK_TEST_")
 # These talk to an engine on purpose: the one its user's Docker settings name, with the plugins found there.
-_OF_THE_RUN = {"lab", "healthy_lab", "private_engine"}  # one stack and one private engine for all of a run
+# Engine tests with stacks that are theirs alone; all others share the one lab of a run.
+_OF_THEIR_OWN = {"test_failure_modes.py", "test_killed.py", "test_systemd.py", "test_whole_volume.py"}
 _WITH_ENGINE = {"engine", "faults", "pty", "bench", "lab"}
 
 
@@ -25,18 +27,25 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side, those that share a stack, a server or a terminal's patience have one worker."""
     scenarios.mark(items)
-    for item in items:
-        if group := _shared(item):
-            item.add_marker(pytest.mark.xdist_group(group))
 
 
-def _shared(item: pytest.Item) -> str:
-    room = item.path.relative_to(Path(__file__).parent).parts[0]
-    if room == "engine":
-        return "lab" if _OF_THE_RUN & set(getattr(item, "fixturenames", ())) else "small stacks"
-    return room if room in ("postgres", "pty") else ""
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist nothing runs side by side
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where tests run side by side, those that share a stack, a server or a terminal's patience have one worker."""
+    import xdist.scheduler
+
+    scheduler: Any = xdist.scheduler.LoadScopeScheduling(config, log)
+    scheduler._split_scope = lambda nodeid: _shared(nodeid) or nodeid
+    return scheduler
+
+
+def _shared(nodeid: str) -> str:
+    """What a test shares with others; "" when nothing."""
+    path = Path(nodeid.partition("::")[0])
+    if "engine" in path.parts:
+        return "small stacks" if path.name in _OF_THEIR_OWN else "lab"
+    return next((room for room in ("postgres", "pty") if room in path.parts), "")
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
