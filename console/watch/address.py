@@ -69,7 +69,9 @@ class Resolver:
         if self._asking is None or self._asking[0] != host or self._asking[1].done():
             self._asking = (host, asyncio.create_task(self._lane.call(_getaddrinfo, host)))
         try:
-            found = await asyncio.wait_for(asyncio.shield(self._asking[1]), deadline)
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes with the answer.
+            async with asyncio.timeout(deadline):
+                found = await asyncio.shield(self._asking[1])
         except SourceError as error:
             raise TimeoutError(f"names cannot be resolved: {error}") from error
         if isinstance(found, OSError):

@@ -87,7 +87,9 @@ class Lane:
         if deadline is None:
             return await future
         try:
-            return await asyncio.wait_for(future, deadline)
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes with the answer.
+            async with asyncio.timeout(deadline):
+                return await future
         except TimeoutError:
             if future.done() and not future.cancelled():
                 raise  # the call itself raised it
@@ -165,7 +167,8 @@ class QueueLane(Lane):
         if deadline is None:
             return await asyncio.shield(task)
         try:
-            return await asyncio.wait_for(asyncio.shield(task), deadline)
+            async with asyncio.timeout(deadline):
+                return await asyncio.shield(task)
         except TimeoutError:
             if task.done():
                 raise  # the call itself raised it

@@ -135,6 +135,33 @@ async def test_a_stuck_call_is_reported_and_not_doubled() -> None:
     lane.close()
 
 
+@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("kind", [Lane, QueueLane])
+async def test_a_cancellation_that_comes_with_the_answer_is_not_lost(kind: type[Lane], turns: int) -> None:
+    """Whoever cancels a task and waits for its end would wait for ever. `turns` of the loop after the answer."""
+    loop, lane, release = asyncio.get_running_loop(), kind("both"), threading.Event()
+    asking = loop.create_task(lane.call(release.wait, deadline=30.0))
+    for _ in range(5):  # a queue takes a turn more to begin
+        await asyncio.sleep(0)
+    assert lane.stuck_for is not None
+    taken: list[bool] = []
+
+    def cancel(left: int) -> None:
+        if left:
+            loop.call_soon(cancel, left - 1)
+        else:
+            taken.append(asking.cancel())
+
+    thread = next(each for each in threading.enumerate() if each.name == "lane-both")
+    lane.close()
+    release.set()
+    thread.join()  # the loop stands still meanwhile: the answer is in it, and nobody has it yet
+    loop.call_soon(cancel, turns)
+    await asyncio.wait({asking})
+    await asyncio.sleep(0.01)
+    assert [asking.cancelled()] == taken
+
+
 async def test_a_closed_lane_takes_no_calls() -> None:
     lane = Lane("t")
     lane.close()
