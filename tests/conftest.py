@@ -12,7 +12,8 @@ from _pytest.terminal import TerminalReporter
 
 from tests import scenarios
 
-_FOREIGN = ("SEVDECK_", "XDG_", "COMPOSE_", "PG", "DOCKER_")
+# COLUMNS and LINES: pytest-xdist sets the width of its own terminal, and consoles under test believe it.
+_FOREIGN = ("SEVDECK_", "XDG_", "COMPOSE_", "PG", "DOCKER_", "COLUMNS", "LINES")
 _TEST_SETTINGS = ("SEVDECK_LAB_", "SEVDECK_REQUIRE_", "SEVDECK_TEST_")
 # These talk to an engine on purpose: the one its user's Docker settings name, with the plugins found there.
 # Engine tests with stacks that are theirs alone; all others share the one lab of a run.

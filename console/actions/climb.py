@@ -32,6 +32,7 @@ from console.watch.lane import Lane
 
 MOST = 6  # runs in one climb, whatever the router says: several causes may be mended one after the other
 _ANEW = 2  # times a plan may be made again because the world changed before it began
+_LETTING_GO = 25  # looks, 0.2 s apart, at a run that is over and still holds the project
 _START_PATIENCE = 30.0  # seconds; it takes 0.05
 CALM = 100.0  # seconds without trouble after which "well" is believed: ten good samples of a monitor
 _DOUBT = 26 * 3600.0  # seconds in which a run that ended in doubt keeps automation away, unless it was well since
@@ -111,9 +112,8 @@ class _Climb:
         self._anew = 0
 
     async def go(self) -> Climbed:
-        ways = self._ways
         while True:
-            facts = await ways.look()
+            facts = await self._look()
             found = router.route(facts, self._config)
             ended = self._not_to_be_climbed(facts, found) or self._kept_away(facts)
             if ended is not None:
@@ -126,6 +126,16 @@ class _Climb:
             ended = await self._run(plan, found)
             if ended is not None:
                 return ended
+
+    async def _look(self) -> Facts:
+        """Fresh facts. A run that is over holds the project for another moment; that is nobody in the way."""
+        facts = await self._ways.look()
+        for _ in range(_LETTING_GO):
+            if facts.holder is None or facts.holder.run_id not in {rung.run_id for rung in self._rungs}:
+                break
+            await self._ways.sleep(0.2)
+            facts = await self._ways.look()
+        return facts
 
     def _not_to_be_climbed(self, facts: Facts, found: router.Route) -> Climbed | None:
         """Why nothing is run now; None when the level that the router names may be."""

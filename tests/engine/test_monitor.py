@@ -211,7 +211,7 @@ def test_what_comes_and_goes_is_flapping_and_nothing_is_restarted(
         flapping = watching.until("flapping", 90)
         assert flapping["page"] is True
         watching.until("evidence", 20)
-        watching.goes_on(8)  # more than one turn of what comes and goes
+        watching.goes_on(4)  # every 2 s while it is bad, every 10 s while it is good: more than one turn
         assert starts(healthy_lab) == before
         assert runs.ids(sevdeck.data) == []
         beat = heartbeat.read(sevdeck.data)

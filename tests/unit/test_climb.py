@@ -20,7 +20,7 @@ from console.actions.action import Plan
 from console.actions.attempts import Attempts
 from console.actions.ceiling import Armed
 from console.actions.climb import Climbed, Ways
-from console.actions.facts import Facts, PastRun
+from console.actions.facts import Facts, Holder, PastRun
 from console.actions.monitor import heartbeat
 from console.actions.router import Route
 from console.actions.run import Run
@@ -136,6 +136,23 @@ def test_what_level_1_did_not_mend_is_given_to_level_2_after_the_backoff_and_the
     assert ladder.memory.frozen == ended.reason
     again = ladder.go()
     assert (again.verdict, again.rungs) == ("stopped", ())
+
+
+def test_a_run_that_is_over_and_still_holds_the_project_is_nobody_in_the_way(ladder: Ladder) -> None:
+    never_well(ladder, "app")
+    look, held = ladder.look, [0]
+
+    async def slow_to_let_go() -> Facts:
+        facts = await look()
+        done = runs.ids(ladder.data_dir)
+        if len(done) == 1 and held[0] < 3:
+            held[0] += 1
+            return replace(facts, holder=Holder(done[0], "watch", time.time(), 1, "restart app"))
+        return facts
+
+    ended = ladder.go(look=slow_to_let_go)
+    assert held == [3]
+    assert rungs(ended) == [(1, "app", "failed"), (2, "", "rolled_back")]
 
 
 def test_a_frozen_automation_stays_so_over_restarts_until_it_was_well(ladder: Ladder) -> None:
