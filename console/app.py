@@ -122,6 +122,7 @@ class Sevdeck(App[int]):
             await self._made_seat.desk.leave()
             await self._made_seat.desk.drain()
         self.workers.cancel_group(self, "replica")
+        self.workers.cancel_group(self, "outbox")
         for one in (self._replica, self._attachments):
             if one is not None:
                 one.close()
@@ -176,6 +177,22 @@ class Sevdeck(App[int]):
         self._complete = True
         self._seat  # noqa: B018
         self._beat_soon()
+        if self._config.extra.get("notify"):
+            self.run_worker(self._send(), group="outbox")
+
+    async def _send(self) -> None:
+        """Send what waits in the outbox while the console is open; what cannot be sent is said until it is seen."""
+        from console.tell.notify import Sender
+
+        sender = Sender(self._config, self._data_dir, self._not_sent)
+        try:
+            await sender.live()
+        finally:
+            sender.close()
+
+    def _not_sent(self, text: str) -> None:
+        self.bell()
+        self.notify(text, severity="error", timeout=60, markup=False)
 
     @property
     def _seat(self) -> Seat:

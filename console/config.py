@@ -283,7 +283,9 @@ def inline_secrets(config: Config) -> list[str]:
             found += [match[2] for match in _USERINFO.finditer(text)]
             found += [match[2].strip("'") for match in _PASSWORD_WORD.finditer(text)]
     for channel in config.extra.get("notify", {}).values():
-        told = [str(channel.get(key, "")) for key in ("password", "secret")]
+        told = [
+            str(channel.get(key, "")) for key in ("password", "secret", "url")
+        ]  # who knows a hook's address may post
         found += [text for text in told if not text.startswith(("env:", "file:"))]
     return [form for text in found if text for form in dict.fromkeys((text, unquote(text)))]
 

@@ -270,13 +270,13 @@ def _backup(table: Table) -> BackupConfig:
 
 
 def _replica(table: Table) -> dict[str, Any]:
-    return _told(table, {"dsn": table.text("dsn"), "pooler": table.flag("pooler")})
+    return _set(table, {"dsn": table.text("dsn"), "pooler": table.flag("pooler")})
 
 
 def _notify(table: Table) -> dict[str, Any]:
     slack, mail, hook = table.table("slack"), table.table("email"), table.table("webhook")
     channels = {
-        "slack": _told(slack, {"url": slack.text("url"), "channel": slack.text("channel")}),
+        "slack": _set(slack, {"url": slack.text("url", check=_url_fault), "channel": slack.text("channel")}),
         "email": _told(
             mail,
             {
@@ -286,7 +286,7 @@ def _notify(table: Table) -> dict[str, Any]:
                 "starttls": mail.flag("starttls"),
             },
         ),
-        "webhook": _told(hook, {"url": hook.text("url"), "secret": hook.text("secret")}),
+        "webhook": _set(hook, {"url": hook.text("url", check=_url_fault), "secret": hook.text("secret")}),
     }
     table.done()
     return {name: values for name, values in channels.items() if values}
@@ -310,8 +310,13 @@ def _lists(table: Table, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _told(table: Table, values: dict[str, Any]) -> dict[str, Any]:
-    """Only what the file says, so that whoever reads a section knows what was left open. Nobody does yet."""
+    """As `_set`, of a section that nobody reads yet."""
     table.without_effect(*values)
+    return _set(table, values)
+
+
+def _set(table: Table, values: dict[str, Any]) -> dict[str, Any]:
+    """Only what the file says, so that whoever reads a section knows what was left open."""
     table.done()
     return {key: value for key, value in values.items() if key in table}
 

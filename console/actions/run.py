@@ -24,6 +24,7 @@ from console.actions.validation import RunProbe, compare
 from console.actions.watching import Watcher, look_from, portrait
 from console.config import Config
 from console.errors import RecordError, SourceError
+from console.incident import outbox
 from console.incident.events import Actor
 from console.incident.journal import Journal
 from console.text import clean
@@ -47,6 +48,7 @@ class Run:
         self.plan, self.request = runs.load(data_dir, run_id)
         pace = pace or Pace()
         self._data_dir, self._driver, self._lock, self._pace = data_dir, driver, lock, pace
+        self._channels = outbox.channels(config.extra.get("notify", {}))
         self._journal = open_journal(data_dir, self.request, replace(self.request.actor, via="runner"))
         self._conduct = Conduct(data_dir, run_id, self._journal)
         self._watcher = Watcher(self.plan, config, driver, self._conduct, pace, run_probe)
@@ -124,6 +126,7 @@ class Run:
             before=portrait(self._watcher.before),
             text=f"over budget, on purpose: {self.request.override}" if self.request.override else "",
         )
+        self._post("run", f"begun by {self.request.actor.name}: touches {self.plan.blast.text}")
 
     async def _go_on(self, view: RunView) -> None:
         """After an interruption: what was before is in the record; say that we go on."""
@@ -199,6 +202,21 @@ class Run:
         words = clean(reason, TEXT)
         took = round(time.monotonic() - self._began, 1)
         self._say(state, reason=words, frozen=frozen, downtime=downtime, took=took)
+        self._post("page" if frozen else "run", f"{state}, {words}")
+
+    def _post(self, kind: str, text: str) -> None:
+        """For people who are not at this host; sent by somebody else, and never waited for."""
+        with contextlib.suppress(OSError):
+            outbox.put(
+                self._data_dir,
+                self._channels,
+                kind,
+                f"{self.plan.project}: level {self.plan.level}, {self.plan.title}",
+                text,
+                time.time(),
+                project=self.plan.project,
+                incident=self.request.incident,
+            )
 
     def _praise(self) -> str:
         watch = self.view.observation

@@ -33,7 +33,8 @@ COMMANDS = {
     "watch": "watch",
     "playbook": "playbook",
     "replica": "replica",
-    **dict.fromkeys(("report", "routine", "drill", "serve", "notify"), "report"),
+    "notify": "notify",
+    **dict.fromkeys(("report", "routine", "drill", "serve"), "report"),
 }
 
 _ABOUT = """\

@@ -195,16 +195,24 @@ def _follow(call: Call, run_id: str) -> int:
     import asyncio
 
     from console.actions import runs
+    from console.tell.notify import Sender
 
     say: Callable[[str], None] = (lambda text: None) if call.json else call.say
 
     async def follow() -> RunView:
         said: set[str] = set()
-        async for view in runs.follow(call.data_dir, run_id):
-            for line in _progress(view):
-                if line not in said:
-                    said.add(line)
-                    say(line)
+        sender = Sender(call.config, call.data_dir, call.note)
+        sending = asyncio.ensure_future(sender.live())
+        try:
+            async for view in runs.follow(call.data_dir, run_id):
+                for line in _progress(view):
+                    if line not in said:
+                        said.add(line)
+                        say(line)
+            await sender.last()
+        finally:
+            sending.cancel()
+            sender.close()
         return view
 
     try:

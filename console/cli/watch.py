@@ -36,11 +36,14 @@ def _for_ever(call: Call) -> int:
 
     from console.actions.attempts import directory
     from console.actions.monitor.messages import keep_small
+    from console.actions.monitor.record import line
     from console.actions.monitor.watch import Monitor
+    from console.tell.notify import Sender
 
     call.open_log()
     keep_small()
     monitor = Monitor(call.config, call.data_dir, lambda line: _emit(call, line), max_level=call.args.max_level)
+    sender = Sender(call.config, call.data_dir, lambda text: _emit(call, line("trouble", text, time.time(), "")))
     interrupted = False
 
     async def live() -> None:
@@ -53,7 +56,12 @@ def _for_ever(call: Call) -> int:
 
         loop.add_signal_handler(signal.SIGTERM, monitor.stop, "a signal")
         loop.add_signal_handler(signal.SIGINT, ctrl_c)
-        await monitor.run()
+        sending = asyncio.ensure_future(sender.live())
+        try:
+            await monitor.run()
+        finally:
+            sending.cancel()
+            sender.close()
 
     try:
         asyncio.run(live())

@@ -356,7 +356,9 @@ def test_dsns_are_shown_without_their_password(dsn: str, shown: str) -> None:
 
 
 def test_secrets_in_the_file_are_known_for_masking(tmp_path: Path) -> None:
-    assert set(inline_secrets(load(written(tmp_path, FULL)))) == {"hunt%40er22", "hunt@er22", "Mail-Pass-9"}
+    assert set(inline_secrets(load(written(tmp_path, FULL)))) == {
+        "hunt%40er22", "hunt@er22", "Mail-Pass-9", "https://hook.example.com/x",
+    }  # fmt: skip
 
 
 def test_the_effective_settings_say_where_they_come_from_and_hide_secrets(tmp_path: Path) -> None:
@@ -382,11 +384,12 @@ def test_each_setting_that_does_nothing_yet_is_named_with_its_line(tmp_path: Pat
     assert {notice.message for notice in config.notices} == {"accepted, has no effect yet"}
     assert {
         "service.environment",
-        "access.viewer", "notify.slack.url", "notify.email.password", "notify.webhook.url", "contacts[0].name",
-        "contacts[1].name", "escalation.order", "escalation.acknowledge.sev1", "replica.pooler",
+        "access.viewer", "notify.email.password", "contacts[0].name", "contacts[1].name", "escalation.order",
+        "escalation.acknowledge.sev1",
     } <= told.keys()  # fmt: skip
     assert told["service.environment"].line == FULL.splitlines().index('environment = "production"') + 1
     assert not {key for key in told if key.startswith(("docker", "roles", "probes", "metrics", "thresholds", "keys"))}
+    assert not {"notify.slack.url", "notify.webhook.url", "replica.dsn", "replica.pooler"} & told.keys()
     assert not {"recovery.observation", "recovery.budgets.level1", "logs[0].timezone", "cache.container"} & told.keys()
     log = load(written(tmp_path, '[[logs]]\nname = "a"\nunit = "x"\nformat = "json"\n[cache]\ndsn = "redis://h/"\n'))
     assert [notice.where for notice in log.notices] == ["logs[0].format", "cache.dsn"]
@@ -397,7 +400,7 @@ def test_what_does_nothing_yet_is_shown_only_where_it_is_set_and_says_so(tmp_pat
     assert "logs[0].timezone" in bare and "cache.container" in bare
     assert not {"logs[0].format", "cache.dsn", "service.environment"} & bare
     rows = {row.key: row for row in effective(load(written(tmp_path, FULL)))}
-    for key in ("service.environment", "access.commander", "replica.pooler"):
+    for key in ("service.environment", "access.commander", "escalation.order"):
         assert rows[key].source.endswith(", has no effect yet"), key
     assert "effect" not in rows["recovery.budgets.level1"].source
 

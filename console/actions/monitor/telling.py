@@ -5,7 +5,8 @@ The disk is asked in a thread of its own. One that is full or hangs is said once
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from console.actions.monitor.notify import Notifier
 from console.actions.monitor.record import Record, line
 from console.checks.facts import Fact
 from console.errors import SevdeckError, SourceError
+from console.incident import outbox
 from console.watch.lane import Lane
 
 T = TypeVar("T")
@@ -24,16 +26,24 @@ Emit = Callable[[dict[str, Any]], None]
 
 PATIENCE = 5.0  # seconds with our own disk
 _BAD, _GOOD = ("opened", "flapping", "frozen"), ("closed", "recovered")
+_NEWS = ("opened", "closed", "recovered")  # what people hear of besides pages
 
 
 class Teller:
     """`incident` is the open one as last looked, "" for none. `emit` gets each line."""
 
     def __init__(
-        self, data_dir: Path, emit: Emit, project: Callable[[], str], wall: Callable[[], float], metrics_file: str = ""
+        self,
+        data_dir: Path,
+        emit: Emit,
+        project: Callable[[], str],
+        wall: Callable[[], float],
+        metrics_file: str = "",
+        channels: Sequence[str] = (),
     ) -> None:
         self._data_dir, self._emit, self._project, self._wall = data_dir, emit, project, wall
         self._metrics = Path(metrics_file) if metrics_file else None
+        self._channels = tuple(channels)
         self.record = Record(data_dir, project, wall)
         self.notifier = Notifier()
         self.incident = ""
@@ -57,8 +67,20 @@ class Teller:
         def write() -> None:
             self.record.log(told)
             self.record.happened(kind, text, bad, page)
+            if page or kind in _NEWS:
+                self._post(kind, text, page)
 
         await self.to_disk(write, "lines")
+
+    def _post(self, kind: str, text: str, page: bool) -> None:
+        """For people who are not at this host. What happened is recorded whether or not this can be written."""
+        project, now = self._project(), self._wall()
+        title = f"{project or 'a host'}: {kind}"
+        with contextlib.suppress(OSError):
+            outbox.put(
+                self._data_dir, self._channels, "page" if page else kind, title, text, now,
+                project=project, incident=self.incident,
+            )  # fmt: skip
 
     async def tell_once(self, text: str) -> None:
         """Something that holds for long: said when it begins to."""

@@ -36,6 +36,7 @@ from console.actions.validation import RunProbe
 from console.checks.facts import FactStream
 from console.config import Config
 from console.errors import SevdeckError
+from console.incident import outbox
 from console.watch.containers import ContainersReading, EngineEvent
 from console.watch.probes.result import ProbesReading
 from console.watch.readings import Readings
@@ -101,7 +102,8 @@ class Monitor:
         self._faulty = ""
         self._running = False  # somebody's run was under way at the last turn
         self._signed = ("", float("-inf"))  # state and time of the last sign on disk
-        self._teller = Teller(data_dir, emit, lambda: self._project, self._wall, config.monitor.metrics_file)
+        told = outbox.channels(config.extra.get("notify", {}))
+        self._teller = Teller(data_dir, emit, lambda: self._project, self._wall, config.monitor.metrics_file, told)
         self._recoverer = Recoverer(
             config,
             data_dir,
