@@ -32,6 +32,8 @@ target = "/usr/bin/test ! -e /srv/unserved"
 every = "1s"
 business = true
 """
+# Without the time for making the image where it is not there yet.
+pytestmark = pytest.mark.timeout(180, func_only=True)
 BEGIN = 'recover run 1 --confirm "restart app"'
 
 

@@ -116,11 +116,13 @@ def _app_recipe() -> str:
     return _digest("2", _base_recipe(), *(file.read_bytes() for file in files))
 
 
-def ensure_systemd_image() -> None:
+def ensure_systemd_image() -> list[str]:
     """A Debian that can be booted in a container; only the tests of log-ins and of the service need it."""
     recipe = _digest(RECIPE_VERSION, SUITE, *SYSTEMD_PACKAGES, *LEFT_OUT)
-    if image_recipe(SYSTEMD) != recipe:
-        _build_debian(SYSTEMD, SYSTEMD_PACKAGES, recipe)
+    if image_recipe(SYSTEMD) == recipe:
+        return []
+    _build_debian(SYSTEMD, SYSTEMD_PACKAGES, recipe)
+    return [SYSTEMD]
 
 
 def _build_base(recipe: str) -> None:

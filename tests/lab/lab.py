@@ -16,7 +16,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from tests.lab.control import Lab  # noqa: E402
 from tests.lab.engine import PrivateEngine  # noqa: E402
-from tests.lab.images import HERE, ensure_images  # noqa: E402
+from tests.lab.images import HERE, ensure_images, ensure_systemd_image  # noqa: E402
 from tests.lab.many import start_many  # noqa: E402
 from tests.lab.selftest import HEADER, selftest  # noqa: E402
 from tests.lab.shell import LabError, NotPermitted  # noqa: E402
@@ -52,7 +52,7 @@ def up(lab: Lab, _: argparse.Namespace) -> int:
 
 
 def images(_: Lab, __: argparse.Namespace) -> int:
-    say(f"built: {', '.join(ensure_images()) or 'nothing, all are there'}")
+    say(f"built: {', '.join([*ensure_images(), *ensure_systemd_image()]) or 'nothing, all are there'}")
     return 0
 
 
