@@ -192,7 +192,7 @@ class Sevdeck(App[int]):
 
     def _not_sent(self, text: str) -> None:
         self.bell()
-        self.notify(text, severity="error", timeout=60, markup=False)
+        self.notify(text, severity="error", timeout=10, markup=False)
 
     @property
     def _seat(self) -> Seat:
