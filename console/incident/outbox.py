@@ -21,7 +21,7 @@ from console.text import clean
 
 KINDS = ("slack", "webhook")  # channels that can be sent to
 KEPT = 30 * 86_400.0  # seconds; what was settled so long ago is removed
-_MOST = 1_000  # messages that wait; a fault that repeats each second fills no disk
+_MOST = 1_000  # files in it; a fault that repeats each second fills no disk
 _NAME = re.compile(r"\d{13}-[0-9a-f]{8}\.json")
 
 
@@ -79,11 +79,11 @@ def put(
     project: str = "",
     incident: str = "",
 ) -> Message | None:
-    """A message for these channels, durable and masked when this returns. None: there is nobody to tell, or the
-    outbox is full. Raises OSError."""
+    """A message for these channels, durable and masked when this returns. None: there is nobody to tell, or too many
+    wait already. Raises OSError."""
     names = dict.fromkeys(channels)
     place = directory(data_dir)
-    if not names or (place.is_dir() and sum(1 for _ in place.iterdir()) > _MOST):
+    if not names or (place.is_dir() and not _room(data_dir, place)):
         return None
     ident = f"{int(now * 1000):013d}-{os.urandom(4).hex()}"
     shown = redact(clean(title, 200)), redact(clean(text, 2000))
@@ -115,6 +115,17 @@ def prune(data_dir: Path, now: float) -> None:
     for message in read(data_dir):
         if not message.waiting and now - message.at > KEPT:
             (directory(data_dir) / f"{message.id}.json").unlink(missing_ok=True)
+
+
+def _room(data_dir: Path, place: Path) -> bool:
+    """Whether one more may wait. What was settled makes room before its time; what waits does not."""
+    if sum(1 for _ in place.iterdir()) <= _MOST:
+        return True
+    known = read(data_dir)
+    settled = [message for message in known if not message.waiting]
+    for message in settled[: max(1, len(settled) // 2)]:
+        (place / f"{message.id}.json").unlink(missing_ok=True)
+    return len(known) - len(settled) < _MOST
 
 
 def _write(data_dir: Path, message: Message) -> None:

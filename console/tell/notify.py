@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from console.actions.attempts import open_lock
 from console.config import Config, resolve_secret
 from console.errors import SevdeckError, UsageError
 from console.incident import outbox
@@ -170,7 +171,7 @@ def alone(data_dir: Path) -> Iterator[bool]:
     """True for the one process of this host that sends now."""
     place = outbox.directory(data_dir)
     ensure_directory(place)
-    fd = os.open(place / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    fd = open_lock(place / ".lock")
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

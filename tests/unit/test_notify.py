@@ -204,6 +204,20 @@ def test_without_a_channel_nothing_is_written_and_a_flood_fills_no_disk(
     monkeypatch.setattr(outbox, "_MOST", 5)
     made = [outbox.put(tmp_path, ("slack",), "page", "t", "x", NOW + n) for n in range(20)]
     assert sum(1 for one in made if one is not None) <= 6
+    for message in outbox.read(tmp_path):
+        outbox.settle(tmp_path, message, "slack", outbox.Delivery("sent", 1))
+    later = [outbox.put(tmp_path, ("slack",), "page", f"later {n}", "x", NOW + 60 + n) for n in range(4)]
+    assert all(later), "what was sent is no reason to tell nothing more"
+    assert {m.title for m in outbox.read(tmp_path)} >= {f"later {n}" for n in range(4)}
+
+
+def test_who_shares_the_directory_may_send_too(tmp_path: Path) -> None:
+    place = outbox.directory(tmp_path)
+    place.mkdir()
+    place.chmod(0o2770)
+    with notify.alone(tmp_path) as first:
+        assert first
+    assert (place / ".lock").stat().st_mode & 0o777 == 0o660
 
 
 def test_what_was_settled_long_ago_goes_and_a_damaged_file_is_passed_over(tmp_path: Path) -> None:
