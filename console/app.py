@@ -519,10 +519,12 @@ class Sevdeck(App[int]):
 
     @work(group="declare", exclusive=True)
     async def _declare(self) -> None:
+        from console.actions.attending import CHECK
         from console.checks.evidence import evidence
         from screens.declare import Declare
 
-        title = next((f.summary for f in self._findings or () if not f.cause), "")
+        # An incident is about what is wrong, not about who is mending it.
+        title = next((f.summary for f in self._findings or () if not f.cause and f.check != CHECK), "")
         seen = evidence(self._readings, self._config, time.time())
         answer = await self.push_screen_wait(Declare(seen, title, self._seat.actor.name))
         if answer is None:

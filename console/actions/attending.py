@@ -8,6 +8,8 @@ from dataclasses import replace
 from console.actions.facts import Holder
 from console.checks.check import Finding, Status, Suggestion
 
+CHECK = "recovery.run"
+
 
 def attended(findings: Sequence[Finding], holder: Holder) -> list[Finding]:
     """The same findings without their advice: the run is acting on them, and its lock would refuse anything else.
@@ -17,7 +19,7 @@ def attended(findings: Sequence[Finding], holder: Holder) -> list[Finding]:
     """
     now = f"; now: {holder.step}" if holder.step else ""
     first = Finding(
-        "recovery.run",
+        CHECK,
         "quick",
         Status.WARN,
         f"{holder.who} is recovering: level {holder.level}, {holder.title}{now}",
