@@ -15,6 +15,12 @@ from console.actions.docker_cli import run_docker
 from console.text import clean
 
 DEADLINE = 3.0  # seconds for one `docker compose config`; it takes about 0.1
+_HERE = ("--pull", "never", "--no-build")  # what is made, is made of images that are on this host
+CREATE = ("up", "--no-start", *_HERE)
+UP = ("up", "--detach", *_HERE)
+# For containers that exist: Compose looks every half second whether what they need is well, for each link of the
+# chain, although the tiers before were seen to be. A container that it made this way would forget its dependencies.
+START = (*UP, "--no-deps", "--no-recreate")
 
 
 def words(project: ComposeProject, *command: str) -> list[str]:

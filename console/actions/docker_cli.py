@@ -20,7 +20,7 @@ _COMPOSE_WITH_VALUE = {
 _OPTIONS: dict[tuple[str, str], tuple[str, ...]] = {
     ("compose", "down"): ("-v", "--volumes", "--rmi", "--remove-orphans"),
     ("compose", "rm"): ("-v", "--volumes"),
-    ("compose", "up"): ("-V", "--renew-anon-volumes", "--remove-orphans", "--no-deps"),
+    ("compose", "up"): ("-V", "--renew-anon-volumes", "--remove-orphans"),
     ("compose", "run"): ("--remove-orphans",),
     ("compose", "kill"): ("--remove-orphans",),
     ("image", "prune"): ("-a", "--all"),
@@ -62,6 +62,9 @@ def forbidden(words: Sequence[str]) -> str:
     for bad in _OPTIONS.get((group, command), ()):
         if any(_is(argument, bad) for argument in arguments):
             return f"{name} {bad} destroys what nothing brings back"
+    if (group, command) == ("compose", "up") and "--no-deps" in arguments and "--no-recreate" not in arguments:
+        # Compose counts what a service depends on into what it is, and makes it anew without.
+        return f"{name} --no-deps without --no-recreate makes a container anew that forgets what it needs"
     if (group, command) in (("container", "prune"), ("network", "prune")) and not _of_one_project(arguments):
         return f"{name} without a filter for one project touches what is not ours"
     return ""

@@ -138,6 +138,7 @@ OPERATIONS: dict[str, Operation] = {
     "stand_in": Operation(standin.stand_in, standin.is_standing, again=True),
     "keep": Operation(rebuilding.keep, never, again=True),
     "down": Operation(rebuilding.down, rebuilding.is_down, again=True),
+    "create": Operation(rebuilding.create, rebuilding.is_created, again=True),
     "up": Operation(rebuilding.up, rebuilding.is_up, again=True),
     "dump": Operation(restoring.dump, never, again=True),
     "check_backup": Operation(restoring.check_backup, never, changes=False, again=True),

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from console.actions.action import Precondition, Refusal, Risk, Step
 from console.actions.blueprint import Blueprint
-from console.actions.compose import start_order, words
+from console.actions.compose import CREATE, START, UP, start_order, words
 from console.actions.facts import Facts, ServiceContainer
 from console.actions.restore import safety
 from console.actions.roles import Roles
@@ -149,7 +149,7 @@ def advice(facts: Facts) -> tuple[str, ...]:
 
 
 def steps(facts: Facts, who: Roles) -> tuple[Step, ...]:
-    """evidence, keep, dump, down, then up: data, app, edge. Each tier is well before the next begins."""
+    """evidence, keep, dump, down, create, then up: data, app, edge. Each tier is well before the next begins."""
     found = facts.blueprint
     if found is None or found.problem:
         return ()
@@ -160,11 +160,14 @@ def steps(facts: Facts, who: Roles) -> tuple[Step, ...]:
             doing.append(
                 replace(now, optional=facts.backed_up)
             )  # then a slow dump need not keep the level from its work
-        doing.append(_down(facts, found))
-    order = tiers(facts, who)
+        doing += [_down(facts, found), _create(facts, found)]
+    order, before = tiers(facts, who), set[str]()
     for place, (name, tier) in enumerate(order, 1):
+        before |= set(tier)
         # The last one waits until all of them hold: what is well once may begin the next tier, and no more.
-        doing.append(_up(facts, found, name, tier, hold=wanted_services(facts) if place == len(order) else ()))
+        hold = wanted_services(facts) if place == len(order) else ()
+        needs = {d for w in found.services if w.service in tier for d in w.depends}
+        doing.append(_up(facts, found, name, tier, hold=hold, created=not completing(facts) and needs <= before))
     return tuple(doing)
 
 
@@ -224,6 +227,27 @@ def _down(facts: Facts, found: Blueprint) -> Step:
     )
 
 
+def _create(facts: Facts, found: Blueprint) -> Step:
+    services = wanted_services(facts)
+    return Step(
+        "create",
+        f"create {len(services)} services; none is started",
+        _command(found, *CREATE, *services),
+        {
+            "op": "create",
+            "project": found.project.as_json(),
+            "services": list(services),
+            "scale": _scales(facts, found, services),
+            "seconds": _MAKE,
+            "kept": False,
+        },
+        undo=_command(found, "down"),
+        expected=0.5,
+        timeout=_MAKE * 3,
+        risk=Risk.LOW,
+    )
+
+
 def _up(
     facts: Facts,
     found: Blueprint,
@@ -231,21 +255,23 @@ def _up(
     services: tuple[str, ...],
     *,
     hold: tuple[str, ...] = (),
+    created: bool = False,
     kept: bool = False,
 ) -> Step:
+    """`created`: the containers are there, and all that they need is in this tier or in one before it."""
     seconds = _MAKE + sum(2 * max((detection(c) for c in facts.of(s)), default=20.0) for s in services)
-    scale = {s: len(facts.of(s)) for s in services if len(facts.of(s)) > 1 and len(facts.of(s)) != _scale(found, s)}
     samples = 0 if kept else _SAMPLES
     return Step(
         f"undo-up-{name}" if kept else f"up-{name}",
         f"bring up {'what ran before' if kept and name == 'all' else ', '.join(services)}",
-        _command(found, "up", "--detach", "--pull", "never", "--no-build", *services),
+        _command(found, *(START if created else UP), *services),
         {
             "op": "up",
             "project": found.project.as_json(),
             "services": list(services),
-            "scale": scale,
+            "scale": _scales(facts, found, services),
             "seconds": seconds,
+            "created": created,
             "samples": samples,
             "hold": list(hold),
             "kept": kept,
@@ -260,9 +286,11 @@ def _up(
     )
 
 
-def _scale(found: Blueprint, service: str) -> int:
-    wanted = found.of(service)
-    return wanted.scale if wanted is not None else 1
+def _scales(facts: Facts, found: Blueprint, services: tuple[str, ...]) -> dict[str, int]:
+    """Services of which other than the declared number run; they come back as many as they were."""
+    running = {s: len(facts.of(s)) for s in services if len(facts.of(s)) > 1}
+    declared = {w.service: w.scale for w in found.services}
+    return {s: n for s, n in running.items() if n != declared.get(s, 1)}
 
 
 def _named_image(found: Blueprint, service: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from console.actions import gates, standin
 from console.actions.action import Standing, Step
 from console.actions.blueprint import ComposeProject
+from console.actions.compose import CREATE, START, UP
 from console.actions.engine import InDoubtError
 from console.actions.facts import ServiceContainer
 from console.actions.operation import Context, StepFailedError, StepSkipped
@@ -26,7 +27,6 @@ from console.text import clean
 ROLLBACK = "sevdeck-rollback"  # repository of the tags that keep images from being pruned
 _TRIES = 3  # of one `down` or `up`; they are idempotent
 _BETWEEN = 4  # samples of a gate
-_UP = ("up", "--detach", "--pull", "never", "--no-build")
 
 
 # --- keep --------------------------------------------------------------------------------------------------------
@@ -103,45 +103,67 @@ async def down(ctx: Context, step: Step) -> str:
         if attempt:
             await asyncio.sleep(_BETWEEN * ctx.pace)
         said = _said(await _compose(ctx, project, ("down",), float(step.call["seconds"])))
-        left = await _left(ctx, step)
+        left = await _of(ctx, step)
         if not left:
             return "no container is left; every volume is untouched"
     raise StepFailedError(f"still there: {', '.join(c.name for c in left)}; {said}")
 
 
 async def is_down(ctx: Context, step: Step) -> Standing:
-    left = await _left(ctx, step)
+    left = await _of(ctx, step)
     if not left:
         return Standing.DONE
     return Standing.NOT_DONE if len(left) >= int(step.call["count"]) else Standing.PARTIAL
 
 
-async def _left(ctx: Context, step: Step) -> list[ServiceContainer]:
-    return [c for c in await ctx.containers() if c.service in step.call["services"]]
-
-
 # --- up ----------------------------------------------------------------------------------------------------------
+
+
+async def create(ctx: Context, step: Step) -> str:
+    """Make every container, and start none: whatever cannot be made is known before anything runs."""
+    await standin.clear(ctx, step.call["services"])
+    await _ask(ctx, step, CREATE)
+    return f"{len(await _of(ctx, step))} containers created"
+
+
+async def is_created(ctx: Context, step: Step) -> Standing:
+    there = {c.service for c in await _of(ctx, step)}
+    if there == set(step.call["services"]):
+        return Standing.DONE
+    return Standing.PARTIAL if there else Standing.NOT_DONE
 
 
 async def up(ctx: Context, step: Step) -> str:
     """Bring these services up, each with what it needs, and wait until they are well (`samples` 0: until they run)."""
-    said = ""
     await standin.clear(ctx, step.call["services"])
+    created = {c.service for c in await _of(ctx, step)} >= set(step.call["services"])
+    await _ask(ctx, step, START if created and step.call["created"] else UP)
+    return await _gate(ctx, step)
+
+
+async def _of(ctx: Context, step: Step) -> list[ServiceContainer]:
+    return [c for c in await ctx.containers() if c.service in step.call["services"]]
+
+
+async def _ask(ctx: Context, step: Step, first: tuple[str, ...]) -> None:
+    """Have Compose do it; what failed may be repeated. `first`: the words of the first try, `UP` those of the others
+    unless nothing is to be started."""
+    said, project = "", _project(ctx, step)
+    more = [word for s, n in step.call["scale"].items() for word in ("--scale", f"{s}={n}")]
     for attempt in range(_TRIES):
         if attempt:
             await asyncio.sleep(_BETWEEN * ctx.pace)
         reason = ctx.interrupted()
         if reason:
             raise StepSkipped(f"no longer tried: {reason}")
-        ran = await _compose(ctx, _project(ctx, step), _up_words(step), float(step.call["seconds"]))
+        words = UP if attempt and first == START else first
+        ran = await _compose(ctx, project, (*words, *more, *step.call["services"]), float(step.call["seconds"]))
         if ran.ok:
-            break
+            return
         said = _said(ran)
         if "No such image" in said or "is not running" in said:
             raise StepFailedError(said)
-    else:
-        raise StepFailedError(f"{_TRIES} tries: {said}")
-    return await _gate(ctx, step)
+    raise StepFailedError(f"{_TRIES} tries: {said}")
 
 
 def _project(ctx: Context, step: Step) -> ComposeProject:
@@ -153,11 +175,6 @@ def _project(ctx: Context, step: Step) -> ComposeProject:
         return way_back(ctx.place, step.call["images"], step.call["current"])
     except (OSError, ValueError, KeyError):  # killed before it was kept: then nothing was changed either
         return project
-
-
-def _up_words(step: Step) -> tuple[str, ...]:
-    scale = [word for s, n in step.call["scale"].items() for word in ("--scale", f"{s}={n}")]
-    return (*_UP, *scale, *step.call["services"])
 
 
 async def _gate(ctx: Context, step: Step) -> str:
@@ -178,7 +195,7 @@ async def _gate(ctx: Context, step: Step) -> str:
 
 async def is_up(ctx: Context, step: Step) -> Standing:
     """Done when every service is well; for the way back it is enough that it runs."""
-    found = [c for c in await ctx.containers() if c.service in step.call["services"]]
+    found = await _of(ctx, step)
     strict = bool(step.call["samples"])
     up = {c.service for c in found if c.finished or (c.well if strict else c.running)}
     if len(up) == len(step.call["services"]):

@@ -23,6 +23,7 @@ _OURS = {
     "start": {"start"},
     "unpause": {"unpause"},
     "down": {"stop", "destroy"},
+    "create": {"create", "stop", "destroy", "rename"},
     "up": {"create", "start", "stop", "destroy", "rename", "restart"},
 }
 _BACKOFF = 65.0  # seconds; the engine waits up to a minute before it starts anew what died

@@ -22,7 +22,7 @@ from tests.engine.small import ROWS, SmallDatabase, SmallStack
 from tests.engine.test_recovery import ROOT, Sevdeck
 from tests.lab.images import TINY
 from tests.lab.shell import run, wait_until
-from tests.pty.terminal import Terminal
+from tests.pty.terminal import Terminal, has_terminal
 from tests.sshd import missing, sshd
 
 GRACE = 4  # seconds that containers of the slow stack take to stop
@@ -49,8 +49,8 @@ def rebuilder(stack: SmallStack, tmp_path: Path) -> Sevdeck:
 def processes(sevdeck: Sevdeck, *, with_terminal: bool) -> list[psutil.Process]:
     """Those of the command that was typed, or those of the run, which left its terminal."""
     found = []
-    for process in psutil.process_iter(["cmdline", "terminal"]):
-        if str(sevdeck.data) in (process.info["cmdline"] or []) and bool(process.info["terminal"]) == with_terminal:
+    for process in psutil.process_iter(["cmdline"]):
+        if str(sevdeck.data) in (process.info["cmdline"] or []) and has_terminal(process.pid) == with_terminal:
             found.append(process)
     return found
 

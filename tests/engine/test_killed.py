@@ -29,7 +29,7 @@ def restorer(database: SmallDatabase, tmp_path: Path) -> Sevdeck:
 def test_a_rebuild(small: SmallStack, rebuilder: Sevdeck, when: str) -> None:
     names = killing.at_each_record(small, rebuilder, 3, when)
     steps = {name.split()[1] for name in names if name.startswith("recovery.step")}
-    assert {"evidence", "keep", "down", "up-data", "up-app", "up-edge"} <= steps
+    assert {"evidence", "keep", "down", "create", "up-data", "up-app", "up-edge"} <= steps
     assert len(names) > 14
     assert small.running, small.containers()
 

@@ -40,6 +40,7 @@ def test_everything_is_made_anew_and_no_row_is_lost(healthy_lab: Lab, sevdeck: S
         "keep",
         "safety",
         "down",
+        "create",
         "up-data",
         "up-app",
         "up-edge",

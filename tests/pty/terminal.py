@@ -28,6 +28,16 @@ import pyte
 KEYS = {"enter": "\r", "esc": "\x1b", "tab": "\t", "down": "\x1b[B", "up": "\x1b[A", "space": " "}
 
 
+def has_terminal(pid: int) -> bool:
+    """Whether process `pid` has a controlling terminal, by field 7 of proc(5)'s `stat`.
+
+    psutil keeps its list of terminals from the first time it was asked: one that was opened later is none to it.
+    """
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[4]) != 0
+    return False
+
+
 class Terminal:
     """A program on its own pty of `cols` x `rows`."""
 

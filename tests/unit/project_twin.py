@@ -205,8 +205,10 @@ class ProjectTwin:
         self._look()
 
     async def compose(self, project: ComposeProject, words: Sequence[str], seconds: float) -> Ran:
-        """`down` and `up` as Compose does them; faults "down" and "up:SERVICE" as for the other changes."""
-        command, services = words[0], [w for w in words if w in DEPENDS]
+        """`down`, `up` and `up --no-start` ("create") as Compose does them; faults "down" and "up:SERVICE" as for the
+        other changes."""
+        command = "create" if "--no-start" in words else words[0]
+        services = [w for w in words if w in DEPENDS]
         key = ":".join([command, *services[-1:]])
         fault = self.faults.get(key, "")
         if fault != "refused":  # Compose is asked three times
@@ -223,8 +225,9 @@ class ProjectTwin:
                     self.remove(service)
         else:
             for service in services:
-                if service not in self._state["containers"]:
-                    self._state["containers"][service] = {"restarts": 0, "health": ""}
+                made = {"status": "created", "restarts": 0, "health": "", "started": 0}
+                self._state["containers"].setdefault(service, made)
+                if command == "up" and self.state(service) == "created":
                     self._do("start new", service)
         return Ran(None, b"", "docker gave no answer") if fault in ("lost", "half") else Ran(0, b"", "")
 

@@ -52,6 +52,7 @@ async def test_what_destroys_for_good_is_never_run(line: str) -> None:
         "compose -p shop down",
         "compose down --timeout 5",
         "compose up --detach --pull never --no-build app",
+        "compose up --detach --no-deps --no-recreate app",
         "compose config --format json",
         "exec shop-db-1 timeout 5 rm -rf /tmp/x",
         "exec shop-app-1 docker volume prune",  # in a container it is somebody else's engine

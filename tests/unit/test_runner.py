@@ -508,7 +508,7 @@ async def boundaries(data_dir: Path, level: int) -> int:
     return shop.journal.appended
 
 
-CHANGES = {1: 1, 2: 8, 3: 4}
+CHANGES = {1: 1, 2: 8, 3: 5}
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
