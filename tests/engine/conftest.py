@@ -85,10 +85,14 @@ def healthy_lab(lab: Lab) -> Lab:
     return lab
 
 
+def _file(request: pytest.FixtureRequest) -> str:
+    return request.path.stem.removeprefix("test_").replace("_", "-")
+
+
 @pytest.fixture
-def small(engine: str, lab_name: str, tmp_path: Path) -> Iterator[SmallStack]:
-    """Three tiny containers of this test alone."""
-    with small_stack(f"{lab_name}-small", tmp_path / "stack") as stack:
+def small(request: pytest.FixtureRequest, engine: str, lab_name: str, tmp_path: Path) -> Iterator[SmallStack]:
+    """Three tiny containers of this test alone; files of tests may run side by side."""
+    with small_stack(f"{lab_name}-{_file(request)}-small", tmp_path / "stack") as stack:
         yield stack
 
 
@@ -96,7 +100,7 @@ def small(engine: str, lab_name: str, tmp_path: Path) -> Iterator[SmallStack]:
 def database(request: pytest.FixtureRequest, engine: str, lab_name: str, tmp_path: Path) -> Iterator[SmallDatabase]:
     """A small PostgreSQL of this test alone; its data "within its volume", or "a volume by itself"."""
     kind = WholeDatabase if getattr(request, "param", "") == "a volume by itself" else SmallDatabase
-    with small_database(kind(f"{lab_name}-db", tmp_path / "stack")) as stack:
+    with small_database(kind(f"{lab_name}-{_file(request)}-db", tmp_path / "stack")) as stack:
         yield stack
 
 
