@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from console.actions import compose
-from console.actions.blueprint import ComposeProject
-from console.actions.docker_cli import run_docker, run_docker_to_its_end
-from console.actions.programs import Ran
 from console.config import DockerConfig
 from console.errors import SevdeckError, SourceError
+from console.programs import compose
+from console.programs.blueprint import ComposeProject
+from console.programs.docker import run_docker, run_docker_to_its_end
+from console.programs.running import Ran
 from console.redact import redact
 from console.text import clean, clean_block
 from console.watch.engine_api import Engine, EngineError, EngineSilentError

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from console.actions.action import Snapshot
-from console.actions.blueprint import Blueprint
 from console.actions.restore import Ground
+from console.programs.blueprint import Blueprint
 
 CRASH_DEATHS = 3  # `die` events in CRASH_WINDOW make a crash loop
 CRASH_WINDOW = 120.0  # seconds

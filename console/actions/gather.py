@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from console.actions import compose, inspecting, restore_survey, runs
+from console.actions import inspecting, restore_survey, runs
 from console.actions.asking import PROBE_CAP, answers
-from console.actions.blueprint import Blueprint, ComposeProject
 from console.actions.containment.holding import holds
 from console.actions.engine import DockerDriver, EngineDriver
 from console.actions.facts import DiskFacts, EngineState, Facts, ServiceContainer
@@ -28,6 +27,8 @@ from console.actions.survey import survey
 from console.actions.validation import RunProbe
 from console.config import Config
 from console.errors import SourceError
+from console.programs import compose
+from console.programs.blueprint import Blueprint, ComposeProject
 from console.redact import redact
 from console.text import clean
 from console.watch.containers import EngineEvent

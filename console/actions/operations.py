@@ -10,10 +10,11 @@ import json
 import time
 from typing import Any
 
-from console.actions import gates, rebuilding, restoring, standin, transcript
+from console.actions import gates, rebuilding, restoring, standin
 from console.actions.action import Standing, Step
 from console.actions.operation import Context, Operation, StepFailedError, StepSkipped, must, never
 from console.errors import SourceError
+from console.programs import transcript
 from console.redact import redact, redact_data
 
 _LOG_TAIL = 200

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from console.actions.engine import EngineDriver
-from console.actions.programs import Ran
 from console.errors import SevdeckError
+from console.programs.running import Ran
 from console.text import clean
 
 _ASK = 10.0  # seconds for one statement

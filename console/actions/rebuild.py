@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from console.actions.action import Precondition, Refusal, Risk, Step
-from console.actions.blueprint import Blueprint
-from console.actions.compose import CREATE, START, UP, start_order, words
 from console.actions.facts import Facts, ServiceContainer
 from console.actions.restore import safety
 from console.actions.roles import Roles
 from console.actions.steps import detection, evidence
+from console.programs.blueprint import Blueprint
+from console.programs.compose import CREATE, START, UP, start_order, words
 
 _FREE_BYTES = 2 * 1024**3  # on the engine's disk
 _FREE_SHARE = 0.10

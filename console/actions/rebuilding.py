@@ -15,13 +15,13 @@ from pathlib import Path
 
 from console.actions import gates, standin
 from console.actions.action import Standing, Step
-from console.actions.blueprint import ComposeProject
-from console.actions.compose import CREATE, START, UP
 from console.actions.engine import InDoubtError
 from console.actions.facts import ServiceContainer
 from console.actions.operation import Context, StepFailedError, StepSkipped
-from console.actions.programs import Ran
 from console.incident.disk import RealDisk, make_directory, write_atomically
+from console.programs.blueprint import ComposeProject
+from console.programs.compose import CREATE, START, UP
+from console.programs.running import Ran
 from console.text import clean
 
 ROLLBACK = "sevdeck-rollback"  # repository of the tags that keep images from being pruned

@@ -13,9 +13,9 @@ from console.actions.backup.manifest import Backup
 from console.actions.engine import InDoubtError
 from console.actions.operation import Context, StepFailedError, StepSkipped
 from console.actions.postgres import Postgres, PostgresError
-from console.actions.programs import Ran
 from console.checks.check import Finding, Status
 from console.errors import SevdeckError, SourceError, UsageError
+from console.programs.running import Ran
 from console.text import clean
 
 _TRIES = 5  # of the change of names: a client may slip in between

@@ -19,10 +19,10 @@ from typing import Any
 from console.actions.action import Standing, Step
 from console.actions.containment import edge, nginx
 from console.actions.operation import Context, StepFailedError, StepSkipped
-from console.actions.programs import run_program
 from console.config import ProbeConfig
 from console.errors import SourceError
 from console.incident.disk import make_directory, write_atomically
+from console.programs.running import run_program
 from console.watch.probes import run_probe
 
 LABEL = "sevdeck.stands-in-for"  # a service, of the project that PROJECT names

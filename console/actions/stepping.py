@@ -16,8 +16,8 @@ from console.actions.operation import Context, StepFailedError, StepSkipped, loo
 from console.actions.operations import operation
 from console.actions.runview import StepView
 from console.actions.strangers import Strangers
-from console.actions.transcript import Transcript, listening
 from console.errors import RecordError, SourceError
+from console.programs.transcript import Transcript, listening
 from console.redact import redact
 from console.text import clean
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from console.actions import standin
-from console.actions.blueprint import Blueprint
 from console.actions.engine import EngineDriver
 from console.actions.facts import ServiceContainer
 from console.errors import SourceError
+from console.programs.blueprint import Blueprint
 from console.text import clean
 from console.watch.source import Lane
 

@@ -9,15 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from console.actions import compose, inspecting
-from console.actions.blueprint import Blueprint, ComposeProject, Wanted
+from console.actions import inspecting
 from console.actions.conduct import Pace
 from console.actions.engine import EngineRefusedError, InDoubtError
 from console.actions.facts import EngineState, Facts, ProbeFacts
-from console.actions.programs import Ran
 from console.actions.roles import place
 from console.config import Config, DockerConfig, ProbeConfig, RecoveryConfig, RolesConfig
 from console.errors import SourceError
+from console.programs import compose
+from console.programs.blueprint import Blueprint, ComposeProject, Wanted
+from console.programs.running import Ran
 from console.watch.engine_api import NoSuchContainerError
 from console.watch.probes import ProbeResult
 

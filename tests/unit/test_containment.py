@@ -19,12 +19,12 @@ from console.actions.containment.holding import holds
 from console.actions.containment.measures import MEASURES
 from console.actions.facts import Holder
 from console.actions.lock import LockedError, ProjectLock
-from console.actions.programs import Ran
 from console.config import Config, ContainmentConfig, ProbeConfig
 from console.errors import RefusedError, UsageError
 from console.incident.events import Actor
 from console.incident.rules import check_containment
 from console.incident.store import IncidentStore
+from console.programs.running import Ran
 from console.watch.probes import ProbeResult
 from tests.unit.project_twin import PROJECT, ProjectTwin, config
 

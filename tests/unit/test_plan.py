@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from console.actions import compose, recovery, router
+from console.actions import recovery, router
 from console.actions.action import PLAN_TTL, Plan
 from console.actions.budget import budget, parse
 from console.actions.facts import DiskFacts, EngineState, Facts, Holder, PastRun
 from console.config import RecoveryConfig
 from console.errors import UsageError
+from console.programs import compose
 from tests.unit.project_twin import ProjectTwin, config
 
 

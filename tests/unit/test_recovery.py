@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from console.actions import compose, gather, inspecting, recovery, router, validation
+from console.actions import gather, inspecting, recovery, router, validation
 from console.actions.action import LevelView
-from console.actions.blueprint import ComposeProject
 from console.actions.facts import CRASH_WINDOW, Facts, PastRun, ProbeFacts
 from console.actions.lock import hold_text
 from console.actions.roles import place, roles
@@ -19,6 +18,8 @@ from console.actions.validation import Look, compare, findings, passed
 from console.checks.check import Status
 from console.config import Config, DockerConfig, ProbeConfig, RolesConfig
 from console.errors import SourceError
+from console.programs import compose
+from console.programs.blueprint import ComposeProject
 from console.watch.containers import EngineEvent
 from console.watch.engine_api import EngineError, EngineSilentError
 from tests.unit.project_twin import DEPENDS, ProjectTwin, config

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from console.actions import transcript
-from console.actions.programs import run_program, run_spooled
-from console.actions.transcript import LIMIT, Transcript, listening
+from console.programs import transcript
+from console.programs.running import run_program, run_spooled
+from console.programs.transcript import LIMIT, Transcript, listening
 
 
 async def heard(*argv: str, spooled: bool = False, deadline: float = 10.0) -> Transcript:

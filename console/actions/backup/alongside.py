@@ -19,10 +19,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.actions.programs import run_program
 from console.config import resolve_secret
 from console.errors import RefusedError, SevdeckError
 from console.incident.disk import write_atomically
+from console.programs.running import run_program
 from console.redact import MASK, add_literals, redact
 
 EXCLUDE, ENCRYPT = "exclude", "encrypt"

@@ -28,10 +28,10 @@ from pathlib import Path
 from typing import Any
 
 from console.actions.backup.manifest import Backup, Verified
-from console.actions.programs import run_program
 from console.checks.check import Finding, Status
 from console.errors import RefusedError, SevdeckError, UnknownOutcomeError, UsageError
 from console.incident.disk import ensure_directory, write_atomically
+from console.programs.running import run_program
 from console.text import clean
 
 LIST_SECONDS = 30.0

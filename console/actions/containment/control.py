@@ -23,11 +23,11 @@ from console.actions.containment.telling import Telling
 from console.actions.engine import DockerDriver, EngineDriver
 from console.actions.facts import Holder
 from console.actions.lock import LockedError, ProjectLock, hold_text
-from console.actions.programs import Ran, run_program
 from console.config import Config
 from console.errors import RefusedError, SourceError
 from console.incident.events import Actor
 from console.incident.store import IncidentStore
+from console.programs.running import Ran, run_program
 from console.watch.engine_api import NoSuchContainerError
 from console.watch.probes import run_probe
 

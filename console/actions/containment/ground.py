@@ -14,8 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from console.actions import compose, inspecting
-from console.actions.blueprint import ComposeProject
+from console.actions import inspecting
 from console.actions.containment import ledger, service
 from console.actions.containment.entry import Entry
 from console.actions.containment.host import CHAIN, filter_program
@@ -23,10 +22,12 @@ from console.actions.engine import DockerDriver, EngineDriver
 from console.actions.facts import Facts, Holder, ServiceContainer
 from console.actions.gather import compose_project, find_containers
 from console.actions.lock import hold_text, holder
-from console.actions.programs import run_program
 from console.actions.roles import Roles, roles
 from console.config import Config
 from console.errors import SourceError
+from console.programs import compose
+from console.programs.blueprint import ComposeProject
+from console.programs.running import run_program
 from console.text import clean
 from console.watch.engine_host import find_endpoint
 

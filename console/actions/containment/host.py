@@ -15,10 +15,10 @@ from console.actions.containment.entry import Sight
 from console.actions.containment.operation import Operation, Tools
 from console.actions.engine import InDoubtError
 from console.actions.operation import StepFailedError, StepSkipped
-from console.actions.programs import Ran
 from console.config import ProbeConfig
 from console.errors import SourceError
 from console.incident.disk import RealDisk
+from console.programs.running import Ran
 
 COMMENT = "sevdeck"  # our tag: no other rule is ever touched
 CHAIN = "DOCKER-USER"

@@ -13,12 +13,12 @@ from typing import Any
 from console.actions import inspecting
 from console.actions.action import Step
 from console.actions.containment.entry import Sight
-from console.actions.docker_cli import run_docker
 from console.actions.engine import EngineDriver
 from console.actions.facts import ServiceContainer
 from console.actions.operation import StepFailedError
-from console.actions.programs import Ran, run_program
 from console.config import ProbeConfig
+from console.programs.docker import run_docker
+from console.programs.running import Ran, run_program
 from console.watch.engine_api import NoSuchContainerError
 from console.watch.probes import ProbeResult, run_probe
 

@@ -7,15 +7,15 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from console.actions import compose
 from console.actions.action import Risk, Step
-from console.actions.blueprint import ComposeProject
 from console.actions.containment.entry import Sight
 from console.actions.containment.operation import Operation, Tools, container
 from console.actions.engine import EngineDriver, InDoubtError
 from console.actions.facts import ServiceContainer
 from console.actions.operation import StepFailedError
 from console.errors import SourceError
+from console.programs import compose
+from console.programs.blueprint import ComposeProject
 from console.text import clean
 
 _UP = 120.0  # seconds for `up --wait`; it takes 3.4 to 3.9 on a small stack

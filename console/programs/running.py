@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from console.actions import transcript
+from console.programs import transcript
 from console.redact import redact
 from console.text import clean_block
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from console.actions.programs import Ran, run_program, run_spooled
 from console.errors import RefusedError
+from console.programs.running import Ran, run_program, run_spooled
 
 _WITH_VALUE = {"--host", "-H", "--context", "-c", "--config", "--log-level", "-l"}
 _COMPOSE_WITH_VALUE = {

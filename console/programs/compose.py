@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from console.actions.blueprint import Blueprint, ComposeProject, wanted
-from console.actions.docker_cli import run_docker
+from console.programs.blueprint import Blueprint, ComposeProject, wanted
+from console.programs.docker import run_docker
 from console.text import clean
 
 DEADLINE = 3.0  # seconds for one `docker compose config`; it takes about 0.1
