@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+# What can be looked at, in the order in which a person reads it. The eighth group, collection, is the evidence bundle.
+GROUPS = ("quick", "logs", "connectivity", "performance", "database", "configuration", "security")
+
 
 class Status(StrEnum):
     """How well something is. Ordered from best to worst by `rank`."""
@@ -36,6 +39,8 @@ class Suggestion:
     action: str
     confidence: float  # 0-1
     symptoms: tuple[str, ...] = ()  # summaries of findings that this cause explains
+    cost: str = ""  # what it costs to try: "app is away for about 4 s"; "" when nothing
+    falsified_by: str = ""  # what would show that this is wrong: "app answers directly, too, and stays slow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class Finding:
     """One judgement. `summary` is one line a tired person can read; `evidence` is what it rests on."""
 
     check: str  # "containers.health"
-    group: str  # quick, logs, connectivity, performance, database, configuration, security
+    group: str  # one of `GROUPS`
     status: Status
     summary: str
     evidence: tuple[str, ...] = ()

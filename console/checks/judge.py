@@ -5,6 +5,7 @@ Pure and fast: it is called whenever a reading changes. It reads nothing itself 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from console.checks import cause as causes
@@ -26,10 +27,15 @@ JUST_STARTED = 15.0  # seconds a container without a health check may fail its p
 _GLOBAL = ("sources.containers", "host.disk", "host.inodes", "logs.disk_full", "host.memory")
 
 
-def judge(readings: Readings, config: Config, now: float) -> list[Finding]:
-    """What is wrong now: causes by impact, then their symptoms (`cause` set). Empty: nothing is wrong."""
+def judge(readings: Readings, config: Config, now: float, more: Sequence[Finding] = ()) -> list[Finding]:
+    """What is wrong now: causes by impact, then their symptoms (`cause` set). Empty: nothing is wrong.
+
+    `more` are findings of checks that were asked for; they explain, and are explained, like all others.
+    """
     stack = topology(readings.containers.value, config)
     findings = _look(readings, stack, config, now)
+    known = {finding.key for finding in findings}
+    findings += [finding for finding in more if finding.key not in known]
     if not findings:
         return []
     findings, starting = _excuse_starting(readings, stack, findings, now)
