@@ -32,13 +32,27 @@ HARD = (
     "containers.isolated",
     "containers.created",
     "containers.restarting",
+    # What was asked for knows more than what is seen from outside.
+    "connectivity.network",
+    "connectivity.alias",
+    "connectivity.names",
+    "connectivity.address",
+    "database.connections",
+    "database.password",
+    "database.blocked",
+    "database.cache_full",
+    "database.cache_save",
     "containers.health",
     "probes.fail",
+    "connectivity.refused",
+    "connectivity.silent",
+    "connectivity.port",
     "probes.flapping",
     "containers.starting",
     "probes.recovering",
 )
 _REFUSALS = (("connections", "has no free connections"), ("password", "refuses the password"))
+_ABOUT_SERVICES = ("logs.", "connectivity.", "performance.", "quick.", "configuration.", "security.")
 # Not begun at one moment that could be compared.
 _TIMELESS = {
     "containers.oom_loop",
@@ -70,7 +84,7 @@ class Case:
             return self.owners.get(finding.subject, "")
         if finding.check.startswith(("containers.", "database.")):
             return finding.subject
-        if finding.check.startswith("logs."):
+        if finding.check.startswith(_ABOUT_SERVICES):
             return finding.subject if finding.subject in self.stack.services else ""
         return ""
 

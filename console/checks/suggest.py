@@ -7,11 +7,13 @@ change nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from console.checks.cause import Case, is_business
 from console.checks.check import Finding, Suggestion
 from console.checks.logs import recent_errors
 from console.checks.sentence import began, hangs, known_well
+from console.checks.weighing import weighed
 from console.checks.wording import clock, shorten, span, status_code
 from console.watch.containers import Container
 
@@ -26,13 +28,17 @@ def suggestions(case: Case, cause: Finding) -> tuple[Suggestion, ...]:
     """The main suggestion first, then the suspect change where there is one. Symptoms are on the first."""
     label = case.service(cause)
     foreign = label in case.stack.services and label not in case.stack.watched
-    main = _foreign(case, cause) if foreign else RULES.get(cause.check, _look)(case, cause)
+    # A check that asked knows more than a rule; `cause` may bring several.
+    main, *rest = cause.suggestions or (RULES.get(cause.check, _look)(case, cause),)
+    if foreign:
+        main, rest = _foreign(case, cause), []
     symptoms = tuple(f.summary for f in case.symptoms(cause))
-    main = Suggestion(main.title, main.why, main.action, main.confidence, symptoms)
+    found = [replace(weighed(main, cause, label), symptoms=symptoms), *rest]
     changed = suspect(case, cause)
     if changed and not foreign and not main.title.startswith("roll back"):
-        return (main, Suggestion(f"or roll back {label}", changed, "none", 0.4))
-    return (main,)
+        against = "it was the same release before the trouble began"
+        found.append(Suggestion(f"or roll back {label}", changed, "none", 0.4, falsified_by=against))
+    return tuple(found)
 
 
 def _foreign(case: Case, cause: Finding) -> Suggestion:

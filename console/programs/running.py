@@ -49,13 +49,17 @@ async def run_program(
     keep_fds: Sequence[int] = (),
     stdin: int | None = None,
     stdout: int | None = None,
+    input: bytes | None = None,
 ) -> Ran:
     """Run `argv` without a shell. `keep_fds` stay open in it: the lock outlives us with them.
 
-    `stdin` and `stdout` are open files; without them there is no input, and the output is in the answer.
+    `stdin` and `stdout` are open files; without them `input` (or nothing) is read, and the output is in the answer.
     """
     pipe = asyncio.subprocess.PIPE
-    ran, errors = await _run(argv, deadline, env, cwd, keep_fds, stdin, pipe if stdout is None else stdout, pipe)
+    if input is not None:
+        stdin = pipe
+    out = pipe if stdout is None else stdout
+    ran, errors = await _run(argv, deadline, env, cwd, keep_fds, stdin, out, pipe, input)
     transcript.ran(argv, ran.code, ran.out + errors)
     return ran
 
@@ -85,6 +89,7 @@ async def _run(
     stdin: int | None,
     stdout: int,
     stderr: int,
+    input: bytes | None = None,
 ) -> tuple[Ran, bytes]:
     """How it ended, and all of its errors as they were written."""
     try:
@@ -101,7 +106,7 @@ async def _run(
     except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
         return Ran(127, b"", f"{argv[0]}: {error.strerror}", missing=True), b""
     try:
-        out, err = await asyncio.wait_for(process.communicate(), deadline)
+        out, err = await asyncio.wait_for(process.communicate(input), deadline)
     except TimeoutError:
         await _end(process)
         return Ran(None, b"", f"{argv[0]} gave no answer in {deadline:g} s"), b""

@@ -135,9 +135,10 @@ async def test_a_push_that_is_cancelled_may_be_repeated(dsn: str, postgres: Serv
     given = Given(tmp_path, 58)
     server = await _open(dsn)
     cancelled = stored = seq = 0
+    took = 0.015  # seconds that a push takes here
     while seq < 60:
         task = asyncio.create_task(given.push(server, seq, 3))
-        await asyncio.sleep(random.uniform(0.0, 0.015))
+        await asyncio.sleep(random.uniform(0.0, took))
         task.cancel()
         try:
             await task
@@ -150,7 +151,9 @@ async def test_a_push_that_is_cancelled_may_be_repeated(dsn: str, postgres: Serv
         stored += task.cancelled() and found.seq > seq
         seq = found.seq
         if seq:
+            began = time.monotonic()
             await given.push(server, max(0, seq - 5), 5)  # once more, what is there
+            took = time.monotonic() - began
     print(f"{cancelled} cancelled, {stored} of them had been stored")
     await given.push(server, 0, 60)
     with pytest.raises(AgainError):  # the control: one that does not go on from what is there
