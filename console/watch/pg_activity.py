@@ -2,12 +2,13 @@
 
 One question, one row, answered as JSON. Asked over the network with the configured DSN; where that gets no connection,
 because all are taken or none is configured, by `psql` in the server's own container, whose local socket has room for a
-superuser. Only reads; query texts are cut and masked.
+superuser. Only reads; query texts are cut, their values left out.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +21,12 @@ from console.watch.postgres import Postgres, one_row, plain
 
 _QUERY = 120  # characters of a query's text
 _TOP = 5  # sessions named of each kind
+_VALUE = re.compile(r"'(?:[^']|'')*(?:'|$)|\$(\w*)\$.*?(?:\$\1\$|$)", re.DOTALL)
 
 _SQL = f"""
 WITH s AS (
   SELECT pid, coalesce(usename, '') AS usename, coalesce(datname, '') AS datname,
-    coalesce(application_name, '') AS app, coalesce(client_addr::text, '') AS addr, coalesce(state, '') AS state,
+    coalesce(application_name, '') AS app, coalesce(host(client_addr), '') AS addr, coalesce(state, '') AS state,
     coalesce(wait_event_type, '') AS waits, left(query, {_QUERY}) AS query,
     extract(epoch FROM now() - state_change)::float AS in_state,
     extract(epoch FROM now() - xact_start)::float AS in_xact,
@@ -70,7 +72,7 @@ SELECT json_build_object(
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`age` in seconds: of its transaction, or of its query where that is what counts. `query` is cut and masked."""
+    """`age` in seconds: of its transaction, or of its query where that is what counts. `query` is cut and without values."""
 
     pid: int
     user: str
@@ -81,10 +83,16 @@ class Session:
     blockers: tuple[int, ...] = ()
     state: str = ""
 
-    @property
-    def who(self) -> str:
-        place = f" from {self.address}" if self.address else ""
-        return f"{self.app or self.user or 'somebody'}{place}"
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Connections of one program in one state. `longest` in seconds."""
+
+    count: int
+    state: str
+    app: str
+    address: str
+    longest: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ class Activity:
     started: float
     used: int  # client connections, ours not counted
     limit: int  # those that are no superusers can have
-    groups: tuple[str, ...]  # "31 idle in transaction: app from 172.18.0.4, the longest for 75 s"
+    groups: tuple[Group, ...]  # biggest first
     idle: tuple[Session, ...]  # in a transaction and doing nothing, oldest first
     active: tuple[Session, ...]  # at work and waiting for no lock, longest first
     blocked: tuple[Session, ...]  # waiting for a lock of others
@@ -169,11 +177,9 @@ def read(text: str, asked: str) -> Activity:
         raise SourceError(f"the server's answer was not understood: {clean(str(error), 100)}") from error
 
 
-def _group(one: Mapping[str, Any]) -> str:
-    place = f" from {one['addr']}" if one["addr"] else ""
-    longest = f", the longest for {one['longest']:.0f} s" if one["longest"] is not None else ""
-    who = one["app"] or one["usename"]
-    return clean(f"{one['n']} {one['state'] or 'unknown'}: {who}{place}{longest}", 200)
+def _group(one: Mapping[str, Any]) -> Group:
+    app, address = clean(str(one["app"] or one["usename"]), 80), clean(str(one["addr"]), 60)
+    return Group(int(one["n"]), clean(str(one["state"] or "unknown"), 40), app, address, one["longest"])
 
 
 def _sessions(told: Sequence[Mapping[str, Any]]) -> tuple[Session, ...]:
@@ -182,11 +188,20 @@ def _sessions(told: Sequence[Mapping[str, Any]]) -> tuple[Session, ...]:
             pid=int(one["pid"]),
             user=clean(str(one["usename"]), 80),
             app=clean(str(one["app"]), 80),
-            address=clean(str(one["addr"]), 60).removesuffix("/32"),
+            address=clean(str(one["addr"]), 60),
             age=one["age"],
-            query=redact(clean(" ".join(str(one["query"] or "").split()), _QUERY)),
+            query=statement(str(one["query"] or "")),
             blockers=tuple(one.get("blockers") or ()),
             state=clean(str(one.get("state") or ""), 40),
         )
         for one in told
     )
+
+
+def statement(text: str) -> str:
+    """A query without its values: they may be what users wrote to each other.
+
+    >>> statement("INSERT INTO messages (chat, body)  VALUES (175, 'it''s at 15h')")
+    "INSERT INTO messages (chat, body) VALUES (175, '?')"
+    """
+    return redact(clean(" ".join(_VALUE.sub("'?'", text).split()), _QUERY))

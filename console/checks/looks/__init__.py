@@ -7,6 +7,6 @@ from console.checks.diagnosis import Check
 
 def every() -> tuple[Check, ...]:
     """All checks. Imported here, so that the console does not pay for them at its start."""
-    from console.checks.looks import connectivity, database
+    from console.checks.looks import cache, connectivity, database, ports
 
-    return (*connectivity.CHECKS, *database.CHECKS)
+    return (*connectivity.CHECKS, *ports.CHECKS, *database.CHECKS, *cache.CHECKS)

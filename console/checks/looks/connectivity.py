@@ -18,9 +18,10 @@ from console.checks.diagnosis import Check, Looked
 from console.checks.scene import Scene
 from console.checks.topology import Topology
 from console.errors import SourceError
+from console.programs.blueprint import Blueprint
 from console.text import clean
 from console.watch import inside
-from console.watch.inside import Reached, Socket
+from console.watch.inside import Reached
 
 GROUP = "connectivity"
 SLOW = 1.0  # seconds until a connection within one host stands
@@ -123,53 +124,67 @@ async def look_pairs(scene: Scene) -> Looked:
     for pair in wanted:
         by_caller[pair.caller].append(pair)
     answers = await asyncio.gather(*(_ask(stack, told, caller, its) for caller, its in by_caller.items()))
-    found = [finding for findings, _ in answers for finding in findings]
-    asked = sum(count for _, count in answers)
-    plain = f"{asked} of {asked} connections between services stand" if asked else ""
-    return Looked(tuple(_together(found)), plain)
+    asked = [one for its, _ in answers for one in its]
+    found = [unknown for _, unknown in answers if unknown is not None]
+    apart = any(not one.addresses and not _shared(stack, pair) for pair, one in asked)
+    blueprint = await scene.blueprint() if apart else None
+    judged = (judge_pair(stack, told, pair, one, blueprint) for pair, one in asked)
+    found += [finding for finding in judged if finding is not None]
+    return Looked(tuple(_together(found)), f"all {len(asked)} connections between services stand" if asked else "")
 
 
 async def _ask(
     stack: Topology, told: Mapping[str, Mapping[str, Any]], caller: str, its: list[Pair]
-) -> tuple[list[Finding], int]:
+) -> tuple[list[tuple[Pair, Reached]], Finding | None]:
+    """What the caller was answered; or that it could not be asked."""
     document = _running(stack, told, caller)
-    if document is None or (document.get("State") or {}).get("Paused"):
-        return [], 0
-    wanted = [(_name(stack, pair.target), pair.port) for pair in its]
+    if document is None:
+        return [], None
     try:
-        reached = await inside.reach(document, wanted)
+        reached = await inside.reach(document, [(_name(stack, pair.target), pair.port) for pair in its])
     except SourceError as error:
         text = f"not known what {caller} reaches: {error.message}"
         evidence = (error.remedy,) if error.remedy else ()
-        return [Finding(f"{GROUP}.unknown", GROUP, Status.UNKNOWN, text, evidence, subject=caller)], 0
-    found = [judge_pair(stack, told, pair, one) for pair, one in zip(its, reached, strict=True)]
-    return [finding for finding in found if finding is not None], len(its)
+        return [], Finding(f"{GROUP}.unknown", GROUP, Status.UNKNOWN, text, evidence, subject=caller)
+    return list(zip(its, reached, strict=True)), None
 
 
-def judge_pair(stack: Topology, told: Mapping[str, Mapping[str, Any]], pair: Pair, one: Reached) -> Finding | None:
-    """What is wrong with this connection; None when it stands, and leads to where it should."""
+def _shared(stack: Topology, pair: Pair) -> frozenset[str]:
+    return stack.networks(pair.caller) & stack.networks(pair.target)
+
+
+def judge_pair(
+    stack: Topology,
+    told: Mapping[str, Mapping[str, Any]],
+    pair: Pair,
+    one: Reached,
+    blueprint: Blueprint | None = None,
+) -> Finding | None:
+    """What is wrong with this connection; None when it stands, and leads to where it should.
+
+    `blueprint`: what the Compose files say, where that was asked for.
+    """
     target = stack.services[pair.target]
     runs = any(c.running for c in target)
-    present = {address for c in target for address in _addresses(told.get(c.id) or {})}
+    present = {address for c in target for address in addresses(told.get(c.id) or {})}
     line = f"{pair.caller} asked for {one.name}:{pair.port}: {_heard(one)}"
-    if not one.addresses:
-        if not runs:  # the engine forgets the names of what does not run
-            return None
-        return _unresolved(stack, told, pair, one, line)
-    stale = [a for a in one.addresses if present and a not in present]
-    if stale and len(stale) == len(one.addresses) and one.source != "address":
-        where = "its own hosts file" if one.source == "hosts" else "its name server"
-        text = f"{pair.caller} is sent to {stale[0]} for {one.name}, which has {', '.join(sorted(present))}"
-        fix = _recreate(pair.caller, f"it takes the old address from {where}")
-        return Finding(f"{GROUP}.address", GROUP, Status.FAIL, text, (line,), (fix,), subject=pair.caller)
-    if one.ok:
-        if one.took is not None and one.took > SLOW:
-            text = f"{pair.caller} waits {one.took:.1f} s for a connection to {pair.target}"
-            return Finding(f"{GROUP}.slow", GROUP, Status.WARN, text, (line,), subject=pair.target)
+    if not runs:  # that it does not run is said by others, and the engine forgets its name
         return None
-    if not runs:
-        return None  # that it does not run is said by others
-    return _refused(pair, one, line)
+    if not one.addresses:
+        if not _shared(stack, pair):
+            return _apart(stack, pair, line, blueprint)
+        return _unresolved(stack, told, pair, one, line)
+    if present and not present & set(one.addresses) and one.source != "address":
+        where = "its own hosts file" if one.source == "hosts" else "its name server"
+        text = f"{pair.caller} is sent to {one.addresses[0]} for {one.name}, which has {', '.join(sorted(present))}"
+        fix = recreate(pair.caller, f"it takes the old address from {where}")
+        return Finding(f"{GROUP}.address", GROUP, Status.FAIL, text, (line,), (fix,), subject=pair.caller)
+    if not one.ok:
+        return _refused(pair, one, line)
+    if one.took is not None and one.took > SLOW:
+        text = f"{pair.caller} waits {one.took:.1f} s for a connection to {pair.target}"
+        return Finding(f"{GROUP}.slow", GROUP, Status.WARN, text, (line,), subject=pair.target)
+    return None
 
 
 def _heard(one: Reached) -> str:
@@ -177,7 +192,7 @@ def _heard(one: Reached) -> str:
     return f"{one.outcome}{place}"
 
 
-def _addresses(document: Mapping[str, Any]) -> Iterable[str]:
+def addresses(document: Mapping[str, Any]) -> Iterable[str]:
     networks = (document.get("NetworkSettings") or {}).get("Networks") or {}
     for network in networks.values():
         for key in ("IPAddress", "GlobalIPv6Address"):
@@ -185,47 +200,51 @@ def _addresses(document: Mapping[str, Any]) -> Iterable[str]:
                 yield str(network[key])
 
 
+def _apart(stack: Topology, pair: Pair, line: str, blueprint: Blueprint | None) -> Finding | None:
+    """No network in common: one of the two lost one that its files give it."""
+    files = blueprint.services if blueprint is not None and not blueprint.problem else ()
+    for label in (pair.caller, pair.target):
+        wanted = next((set(w.networks) for w in files if w.service == _name(stack, label)), set())
+        lost = sorted(wanted - stack.networks(label))
+        if lost:
+            text = f"{label} is not on the network {lost[0]}, where its Compose file puts it"
+            fix = _reconnect(stack, label, lost[0], "connect")
+            return Finding(f"{GROUP}.network", GROUP, Status.FAIL, text, (line,), (fix,), subject=label)
+    if not pair.said or files:
+        return None  # Compose's order says nothing of connections: a worker may wait for the edge and never call it
+    text = f"{pair.caller} and {pair.target} have no network in common"
+    theirs = (f"networks of {s}: {', '.join(sorted(stack.networks(s))) or 'none'}" for s in (pair.caller, pair.target))
+    fix = Suggestion("see which of the two lost its network", "no restart gives a container a network", "none", 0.5)
+    return Finding(f"{GROUP}.network", GROUP, Status.FAIL, text, (line, *theirs), (fix,), subject=pair.target)
+
+
 def _unresolved(
     stack: Topology, told: Mapping[str, Mapping[str, Any]], pair: Pair, one: Reached, line: str
 ) -> Finding | None:
-    """The name leads nowhere though its service runs: no network in common, or the name was lost on the way."""
-    shared = stack.networks(pair.caller) & stack.networks(pair.target)
-    if not shared and not pair.said:
-        return None  # Compose's order says nothing of connections: a worker may wait for the edge and never call it
-    name = one.name
-    if not shared:
-        networks = [", ".join(sorted(stack.networks(s))) or "none" for s in (pair.caller, pair.target)]
-        text = f"{pair.caller} and {pair.target} have no network in common"
-        theirs = zip((pair.caller, pair.target), networks, strict=True)
-        evidence = (line, *(f"networks of {label}: {its}" for label, its in theirs))
-        fix = Suggestion(
-            "connect the one that lost its network, or rebuild (level 3)",
-            "no restart gives a container a network; a rebuild makes it with those of the Compose file",
-            "recover:3:",
-            0.6,
-            cost="everything is away for some seconds",
-            falsified_by="the Compose file gives them no common network either",
-        )
-        return Finding(f"{GROUP}.network", GROUP, Status.FAIL, text, evidence, (fix,), subject=pair.target)
+    """The name leads nowhere though its service runs on the same network."""
     if one.outcome != "unknown name":
         text = f"{pair.caller} cannot ask for names: {one.outcome}"
-        fix = _recreate(pair.caller, "the engine's name server does not answer it")
+        fix = recreate(pair.caller, "the engine's name server does not answer it")
         return Finding(f"{GROUP}.names", GROUP, Status.FAIL, text, (line,), (fix,), subject=pair.caller)
-    text = f"{pair.caller} cannot find {pair.target} by the name {name}"
-    network = min(shared)
-    container = stack.services[pair.target][0]
-    aliases = _aliases(told.get(container.id) or {}, network)
-    names = f"names of {pair.target} on {network}: {', '.join(aliases) or 'none'}"
-    command = f"docker network disconnect {network} {container.name}; docker network connect --alias {name} {network} {container.name}"
-    fix = Suggestion(
-        f"reconnect {pair.target} to {network} under its name",
-        f"a restart keeps what is there; by hand: {command}; or rebuild (level 3)",
-        "recover:3:",
-        0.85,
-        cost=f"connections of {pair.target} on that network break",
-        falsified_by=f"{pair.caller} finds {name} without it",
-    )
+    network = min(_shared(stack, pair))
+    known = _aliases(told.get(stack.services[pair.target][0].id) or {}, network)
+    text = f"{pair.caller} cannot find {pair.target} by the name {one.name}"
+    names = f"names of {pair.target} on {network}: {', '.join(known) or 'none'}"
+    fix = _reconnect(stack, pair.target, network, "reconnect")
     return Finding(f"{GROUP}.alias", GROUP, Status.FAIL, text, (line, names), (fix,), subject=pair.target)
+
+
+def _reconnect(stack: Topology, label: str, network: str, verb: str) -> Suggestion:
+    name, container = _name(stack, label), stack.services[label][0].name
+    leave = f"docker network disconnect {network} {container}; " if verb == "reconnect" else ""
+    return Suggestion(
+        f"{verb} {label} to {network} under its name",
+        f"a restart keeps its networks as they are; {leave}docker network connect --alias {name} {network} {container}",
+        "none",
+        0.85,
+        cost=f"connections of {label} on that network break" if leave else "nothing",
+        falsified_by=f"somebody took {label} off it on purpose",
+    )
 
 
 def _aliases(document: Mapping[str, Any], network: str) -> list[str]:
@@ -235,7 +254,7 @@ def _aliases(document: Mapping[str, Any], network: str) -> list[str]:
     return sorted(clean(str(n), 80) for n in names if n != short)
 
 
-def _recreate(service: str, why: str) -> Suggestion:
+def recreate(service: str, why: str) -> Suggestion:
     return Suggestion(
         f"make {service} anew: docker compose up --detach --force-recreate {service}",
         f"{why}; a restart keeps that",
@@ -275,129 +294,12 @@ def _together(findings: Iterable[Finding]) -> Iterable[Finding]:
         if first is None:
             known[finding.key] = finding
         else:
-            lines = tuple(dict.fromkeys((*first.evidence, finding.summary, *finding.evidence)))
+            lines = tuple(line for line in (finding.summary, *finding.evidence) if line != first.summary)
+            lines = tuple(dict.fromkeys((*first.evidence, *lines)))
             known[finding.key] = Finding(
                 first.check, first.group, first.status, first.summary, lines, first.suggestions, first.subject
             )
     return known.values()
 
 
-# --- published ports ---------------------------------------------------------------------------------------------
-
-
-async def look_ports(scene: Scene) -> Looked:
-    """Whether somebody takes connections at every port that a running container publishes on this host."""
-    if not scene.engine.local:
-        return Looked()
-    stack = await scene.stack()
-    wanted = {
-        place: label
-        for label in sorted(stack.watched)
-        for container in stack.services[label]
-        if container.running
-        for text in container.ports
-        if (place := published(text)) is not None
-    }
-    bound = await asyncio.gather(*(_bound(*place) for place in wanted))
-    closed = [(place, label) for (place, label), open_ in zip(wanted.items(), bound, strict=True) if not open_]
-    found = tuple(
-        Finding(
-            f"{GROUP}.port",
-            GROUP,
-            Status.FAIL,
-            f"nobody listens at {host}:{port}, which {label} publishes",
-            (f"a connection from this host to {host}:{port} was refused",),
-            (_recreate(label, "the engine did not bind the port"),),
-            subject=label,
-        )
-        for (host, port), label in closed
-    )
-    return Looked(found, f"{len(wanted)} published ports are open" if wanted else "")
-
-
-def published(text: str) -> tuple[str, int] | None:
-    """Where this host can knock at a published TCP port.
-
-    >>> published("127.0.0.1:8080->80/tcp"), published("0.0.0.0:53->53/udp"), published("[::]:81->80/tcp")
-    (('127.0.0.1', 8080), None, ('::1', 81))
-    """
-    outside, arrow, inner = text.partition("->")
-    host, _, port = outside.rpartition(":")
-    if not arrow or not inner.endswith("/tcp") or not port.isdigit():
-        return None
-    host = host.strip("[]")
-    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port)
-
-
-async def _bound(host: str, port: int) -> bool:
-    """False only when the connection is refused: one that hangs is taken by somebody."""
-    try:
-        async with asyncio.timeout(1.0):
-            _, writer = await asyncio.open_connection(host, port)
-    except ConnectionRefusedError:
-        return False
-    except (OSError, TimeoutError):
-        return True
-    writer.close()
-    return True
-
-
-# --- connections that lead nowhere -----------------------------------------------------------------------------------
-
-
-async def look_stale(scene: Scene) -> Looked:
-    """Who keeps trying an address that no container has any more: an upstream that was looked up once, long ago."""
-    stack, told = await asyncio.gather(scene.stack(), scene.inspects())
-    open_sockets = await asyncio.to_thread(_open_sockets, stack)
-    return Looked(tuple(stale(stack, told, open_sockets)), "nobody talks to an address that is gone" if told else "")
-
-
-def _open_sockets(stack: Topology) -> dict[str, tuple[Socket, ...]]:
-    return {
-        label: tuple(s for c in stack.services[label] if c.running and c.pid for s in inside.sockets(c.pid))
-        for label in stack.watched
-    }
-
-
-def stale(
-    stack: Topology, told: Mapping[str, Mapping[str, Any]], sockets: Mapping[str, tuple[Socket, ...]]
-) -> Iterable[Finding]:
-    owners = {address for document in told.values() for address in _addresses(document)}
-    nets = {a.rpartition(".")[0] for a in owners if "." in a}  # a container's neighbours; its own /24 at the least
-    gateways = {
-        str(network.get("Gateway"))
-        for document in told.values()
-        for network in ((document.get("NetworkSettings") or {}).get("Networks") or {}).values()
-        if network
-    }
-    for label, its in sorted(sockets.items()):
-        gone = sorted({
-            (s.address, s.port)
-            for s in its
-            if s.state == "connecting"
-            and s.address not in owners | gateways
-            and s.address.rpartition(".")[0] in nets
-        })  # fmt: skip
-        if not gone:
-            continue
-        address, port = gone[0]
-        text = f"{label} tries to reach {address}:{port}, an address that no container has"
-        fix = Suggestion(
-            f"reload {label}" if stack.roles.get(label) == "edge" else f"restart {label} (level 1)",
-            "it keeps an address from before; looked up anew it finds the present one",
-            f"recover:1:{label}",
-            0.7,
-            cost=f"{label} is away for a moment",
-            falsified_by=f"{address} is a machine of yours outside Docker",
-        )
-        yield Finding(
-            f"{GROUP}.stale", GROUP, Status.WARN, text, tuple(f"{a}:{p}: no answer yet" for a, p in gone[:5]), (fix,),
-            subject=label,
-        )  # fmt: skip
-
-
-CHECKS = (
-    Check(f"{GROUP}.pairs", "services reach what they need", look_pairs, 7.0),
-    Check(f"{GROUP}.ports", "published ports are bound", look_ports, 3.0),
-    Check(f"{GROUP}.stale", "nobody talks to an address that is gone", look_stale, 4.0),
-)
+CHECKS = (Check(f"{GROUP}.pairs", "services reach what they need", look_pairs, 7.0),)
