@@ -57,7 +57,9 @@ def test_json_keys_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     finding = data["findings"][0]
     assert {"check", "group", "status", "summary", "evidence", "suggestions"} <= set(finding)
     assert {f["group"] for f in data["findings"]} == {"quick"}
-    assert {"title", "why", "action", "confidence", "symptoms", "cost", "falsified_by"} == set(finding["suggestions"][0])
+    assert {"title", "why", "action", "confidence", "symptoms", "cost", "falsified_by"} == set(
+        finding["suggestions"][0]
+    )
 
 
 def test_an_unknown_group_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
