@@ -1,28 +1,35 @@
-"""`sevdeck check [GROUP...]`: every source looked at once, judged, and what is wrong said cause first."""
+"""`sevdeck check [GROUP...]` and `sevdeck diagnose`: everything looked at once, judged, and what is wrong said cause first.
+
+Both look at the same; `diagnose` tells why, what else was seen, and which severity an incident would have.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from console.cli.call import Call
 
 if TYPE_CHECKING:
-    from console.checks.check import Finding
+    from console.checks.check import Finding, Suggestion
+    from console.checks.diagnose import Outcome
+    from console.incident.severity import Decision
     from console.watch.readings import Readings
 
-GROUPS = ("quick", "logs", "connectivity", "performance", "database")
+GROUPS = ("quick", "logs", "connectivity", "performance", "database", "configuration", "security")
 _MARKS = {"ok": "●", "warn": "▲", "fail": "✖", "unknown": "○"}
+_EVIDENCE = 4  # lines of a cause
 
 
 def register(commands: Any) -> None:
     check = commands.add_parser("check", help="is everything well? causes first, with what to do")
     check.add_argument("group", nargs="*", type=_group, metavar="GROUP", help=", ".join(GROUPS))
     check.set_defaults(run=_check)
+    diagnose = commands.add_parser("diagnose", help="what is broken, why we think so, what to do, and what is well")
+    diagnose.set_defaults(run=_diagnose)
 
 
 def _group(word: str) -> str:
@@ -33,20 +40,49 @@ def _group(word: str) -> str:
 
 
 def _check(call: Call) -> int:
-    from console.checks.check import overall
-    from console.checks.judge import judge
-    from console.watch.look import look
-
-    began = time.monotonic()
-    readings = asyncio.run(look(call.config))
-    findings = _explained(call, judge(readings, call.config, time.time()))
+    outcome, readings = asyncio.run(_looked(call, call.args.group))
+    findings = list(outcome.findings)
     if call.args.group:
         findings = [finding for finding in findings if finding.group in call.args.group]
-    took = round(time.monotonic() - began, 3)
-    status = overall(findings)
-    data = {"status": status, "took": took, "findings": findings}
-    call.answer(data, lambda: "\n".join(lines(findings, readings, took)))
+    data = {"status": _status(findings), "took": round(outcome.took, 3), "findings": findings}
+    call.answer(data, lambda: "\n".join(lines(findings, readings, outcome.took)))
     return exit_code(findings)
+
+
+def _diagnose(call: Call) -> int:
+    outcome, readings = asyncio.run(_looked(call, ()))
+    findings, decision = list(outcome.findings), proposed(call, readings, outcome)
+    data = {
+        "status": _status(findings),
+        "took": round(outcome.took, 3),
+        "findings": findings,
+        "suggestions": list(ranked(findings)),
+        "severity": {"proposed": decision.severity, "clause": decision.clause} if decision else None,
+        "checks": [
+            {"check": r.check, "group": r.group, "status": r.status, "took": round(r.took, 3), "cleared": r.cleared}
+            for r in outcome.diagnosis.results
+        ],
+        "bundle": None,
+    }
+    call.answer(data, lambda: "\n".join(told(outcome, readings, decision)))
+    return exit_code(findings)
+
+
+async def _looked(call: Call, groups: Sequence[str]) -> tuple[Outcome, Readings]:
+    from dataclasses import replace
+
+    from console.actions.diagnosing import checks
+    from console.checks.diagnose import diagnose
+    from console.checks.scene import Scene
+    from console.watch.look import look
+
+    scene = Scene(call.config, data_dir=call.data_dir)
+    looking = asyncio.ensure_future(look(call.config))
+    try:
+        outcome = await diagnose(call.config, looking, scene, groups, checks=checks())
+        return replace(outcome, findings=tuple(_explained(call, list(outcome.findings)))), await looking
+    finally:
+        await scene.close()
 
 
 def _explained(call: Call, findings: list[Finding]) -> list[Finding]:
@@ -57,6 +93,12 @@ def _explained(call: Call, findings: list[Finding]) -> list[Finding]:
     with suppress(OSError):
         return explained(findings, Reminder(call.data_dir).look())
     return findings
+
+
+def _status(findings: Iterable[Finding]) -> str:
+    from console.checks.check import overall
+
+    return overall(findings)
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
@@ -71,20 +113,76 @@ def exit_code(findings: Iterable[Finding]) -> int:
     return 1 if Status.UNKNOWN in statuses else 0
 
 
+def proposed(call: Call, readings: Readings, outcome: Outcome) -> Decision | None:
+    """The severity that the evidence alone makes; None as long as nothing fails."""
+    from console.checks.check import Status
+    from console.checks.evidence import evidence
+    from console.incident.severity import decide, suggested_answers
+
+    if not any(finding.status is Status.FAIL for finding in outcome.findings):
+        return None
+    seen = evidence(readings, call.config, outcome.at)
+    return decide(suggested_answers(seen), seen)
+
+
+def ranked(findings: Iterable[Finding]) -> Iterator[dict[str, Any]]:
+    """What to do, in the order of the causes; a cause's first suggestion before anybody's second."""
+    from dataclasses import asdict
+
+    causes = [finding for finding in findings if not finding.cause]
+    depth = max((len(cause.suggestions) for cause in causes), default=0)
+    chosen = [c.suggestions[place] for place in range(depth) for c in causes if place < len(c.suggestions)]
+    for rank, suggestion in enumerate(chosen, 1):
+        yield {"rank": rank, **asdict(suggestion)}
+
+
 def lines(findings: list[Finding], readings: Readings, took: float) -> Iterator[str]:
     """The judgement for people: causes, what to do about each, what they explain."""
-    causes = [finding for finding in findings if not finding.cause]
-    for finding in causes:
+    for finding in (finding for finding in findings if not finding.cause):
         yield f"{_MARKS[finding.status]} {finding.summary}"
         for suggestion in finding.suggestions:
-            yield f"    → {suggestion.title}: {suggestion.why}"
-            if suggestion.action.startswith("recover:"):
-                yield f"      {command(suggestion.action)}"
-        for symptom in [f for f in findings if f.cause == finding.key]:
-            yield f"    {_MARKS[symptom.status]} follows: {symptom.summary}"
+            yield from _advice(suggestion)
+        yield from _symptoms(finding, findings)
     if not findings:
         yield f"● well: looked at {', '.join(_seen(readings))}"
     yield f"took {took:.1f} s"
+
+
+def told(outcome: Outcome, readings: Readings, decision: Decision | None) -> Iterator[str]:
+    """`lines`, with the evidence of each cause, what was exonerated, and the severity an incident would have."""
+    findings = list(outcome.findings)
+    for finding in (finding for finding in findings if not finding.cause):
+        yield f"{_MARKS[finding.status]} {finding.summary}"
+        explains = tuple(line for line in finding.evidence if not line.startswith("explains: "))
+        for line in explains[:_EVIDENCE]:
+            yield f"    {line}"
+        for suggestion in finding.suggestions:
+            yield from _advice(suggestion)
+            yield f"      confidence {suggestion.confidence:.0%}" + (
+                f"; cost: {suggestion.cost}" if suggestion.cost else ""
+            )
+            if suggestion.falsified_by:
+                yield f"      wrong if {suggestion.falsified_by}"
+        yield from _symptoms(finding, findings)
+        yield ""
+    if decision is not None:
+        yield f"severity of an incident: {decision.label} ({decision.clause})"
+    well = [*_seen(readings), *outcome.diagnosis.cleared] if not findings else outcome.diagnosis.cleared
+    if well:
+        yield f"● {'well' if not findings else 'not the reason'}: {'; '.join(well)}"
+    yield f"took {outcome.took:.1f} s"
+
+
+def _advice(suggestion: Suggestion) -> Iterator[str]:
+    yield f"    → {suggestion.title}: {suggestion.why}"
+    if suggestion.action != "none":
+        yield f"      {command(suggestion.action)}"
+
+
+def _symptoms(cause: Finding, findings: Iterable[Finding]) -> Iterator[str]:
+    for symptom in findings:
+        if symptom.cause == cause.key:
+            yield f"    {_MARKS[symptom.status]} follows: {symptom.summary}"
 
 
 def command(action: str) -> str:
@@ -92,9 +190,15 @@ def command(action: str) -> str:
 
     >>> command("recover:1:app"), command("recover:2:")
     ('sevdeck recover run 1 --service app', 'sevdeck recover run 2')
+    >>> command("playbook:disk-full"), command("contain:isolate:app")
+    ('sevdeck playbook show disk-full', 'sevdeck contain apply isolate --target app')
     """
-    _, level, service = action.split(":", 2)
-    return f"sevdeck recover run {level}" + (f" --service {service}" if service else "")
+    kind, what, target = (*action.split(":"), "")[:3]
+    if kind == "playbook":
+        return f"sevdeck playbook show {what}"
+    if kind == "contain":
+        return f"sevdeck contain apply {what}" + (f" --target {target}" if target else "")
+    return f"sevdeck recover run {what}" + (f" --service {target}" if target else "")
 
 
 def _seen(readings: Readings) -> Iterator[str]:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from console.checks.check import Finding, Status, Suggestion
 from console.checks.judge import judge
 from console.cli import main
-from console.cli.check import command, exit_code, lines
+from console.cli.check import command, exit_code, lines, ranked
 from console.watch.readings import Readings
 from tests.unit.readings_made import CONFIG, NOW, broken, container, failing, readings, stopped
 
@@ -71,3 +72,31 @@ def test_a_group_that_is_not_there_is_answered_with_those_that_are(capsys: pytes
     assert main(["check", "bogus"]) == 2
     said = capsys.readouterr().err
     assert "'bogus'; groups: quick, logs, connectivity, performance, database." in said and "[]" not in said
+
+
+def test_a_diagnosis_keeps_the_keys_of_a_check_and_adds_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "sevdeck.toml"
+    config.write_text('[docker]\nhost = "unix:///nonexistent/docker.sock"\n')
+    assert main(["--config", str(config), "--json", "diagnose"]) == 4
+    data = json.loads(capsys.readouterr().out)
+    assert {"status", "took", "findings", "suggestions", "bundle", "severity", "checks"} == set(data)
+    first = data["suggestions"][0]
+    assert first["rank"] == 1
+    assert {"title", "why", "action", "confidence", "symptoms"} <= set(first)
+    assert main(["--config", str(config), "diagnose"]) == 4
+    said = capsys.readouterr().out
+    assert "confidence" in said
+    assert "nonexistent" in said
+
+
+def test_first_suggestions_of_all_causes_come_before_anybodys_second() -> None:
+    def cause(name: str, *titles: str) -> Finding:
+        return Finding(
+            "x.y", "quick", Status.FAIL, name, (), tuple(Suggestion(t, "", "none", 0.5) for t in titles), name
+        )
+
+    symptom = Finding("x.z", "quick", Status.FAIL, "c", (), (Suggestion("never", "", "none", 0.5),), "c", None, "x.y:a")
+    found = [(one["rank"], one["title"]) for one in ranked([cause("a", "a1", "a2"), cause("b", "b1"), symptom])]
+    assert found == [(1, "a1"), (2, "b1"), (3, "a2")]
