@@ -71,7 +71,10 @@ def test_an_unknown_group_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_group_that_is_not_there_is_answered_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "bogus"]) == 2
     said = capsys.readouterr().err
-    assert "'bogus'; groups: quick, logs, connectivity, performance, database, configuration, security." in said and "[]" not in said
+    assert (
+        "'bogus'; groups: quick, logs, connectivity, performance, database, configuration, security." in said
+        and "[]" not in said
+    )
 
 
 def test_a_diagnosis_keeps_the_keys_of_a_check_and_adds_its_own(

@@ -13,7 +13,7 @@ from console.checks.check import Status
 from console.checks.looks import connectivity, ports
 from console.checks.looks.connectivity import Pair
 from console.checks.topology import Topology, topology
-from console.config import Config
+from console.config import Config, DockerConfig
 from console.programs.blueprint import Blueprint, ComposeProject, Wanted
 from console.watch.containers import ContainersReading
 from console.watch.inside import Reached, Socket, _place, sockets
@@ -72,6 +72,23 @@ def test_pairs_come_from_what_settings_name_and_from_compose() -> None:
     stack, told = shop()
     found = {(p.caller, p.target, p.port, p.said) for p in connectivity.pairs(stack, told)}
     assert found == {("edge", "app", 8000, False), ("app", "db", 5433, True), ("app", "redis", 6379, True)}
+
+
+def test_namesakes_of_another_project_are_others() -> None:
+    _, told = shop()
+    far = document("db", 9, {"far_back": "10.9.0.4"}, ports=["5432/tcp"])
+    far["Config"]["Labels"]["com.docker.compose.project"] = "far"
+    near = document("redis", 8, {BACK: "10.2.0.9"})
+    near["Config"]["Labels"]["com.docker.compose.project"] = "far"
+    told |= {far["Id"]: far, near["Id"]: near}
+    containers = tuple(container_from_inspect(d) for d in told.values())
+    config = Config(docker=DockerConfig(project="shop"))
+    stack = topology(ContainersReading("", "", containers, ()), config)
+    assert {(p.caller, p.target) for p in connectivity.pairs(stack, told)} == {
+        ("edge", "app"),
+        ("app", "db"),
+        ("app", "redis"),
+    }
 
 
 @pytest.mark.parametrize(

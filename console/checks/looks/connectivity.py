@@ -50,15 +50,26 @@ def pairs(stack: Topology, told: Mapping[str, Mapping[str, Any]]) -> tuple[Pair,
         if document is None:
             continue
         settings = _settings(document)
-        for target in sorted(stack.services):
-            if target == caller:
-                continue
+        for target in _within_reach(stack, caller):
             named = {_name(stack, target), *(c.name for c in stack.services[target])}
             said = {port for name in named for port in _ports_said(settings, name)}
             wanted = said or (_ports(stack, told, target) if target in stack.needs.get(caller, ()) else set())
             for port in sorted(wanted):
                 found[caller, target, port] = Pair(caller, target, port, bool(said))
     return tuple(found.values())
+
+
+def _within_reach(stack: Topology, caller: str) -> list[str]:
+    """The services of its own project, and those of others that share a network with it, under names of their own."""
+    project = stack.services[caller][0].project
+    own = {label for label, its in stack.services.items() if its[0].project == project and label != caller}
+    taken = {_name(stack, label) for label in own | {caller}}
+    others = {
+        label
+        for label in stack.services.keys() - own - {caller}
+        if stack.networks(label) & stack.networks(caller) and _name(stack, label) not in taken
+    }
+    return sorted(own | others)
 
 
 def _name(stack: Topology, label: str) -> str:
