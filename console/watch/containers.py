@@ -22,7 +22,7 @@ from console.watch.container_figures import FiguresReader
 from console.watch.container_records import Container, ContainerDetail, ContainersReading, DetailLine, EngineEvent
 from console.watch.container_roster import Roster
 from console.watch.engine_api import Engine
-from console.watch.engine_events import EventStream, Inbox, Pulse
+from console.watch.engine_events import EventStream, Inbox, Pulse, past_events
 from console.watch.engine_host import engine_socket
 from console.watch.source import Lane
 
@@ -44,12 +44,16 @@ _IMPORT_DELAY = 0.6  # seconds that the event stream leaves the processor to the
 
 
 class ContainersSource:
-    """Source "containers". Its threads start with the first read and end with `close`."""
+    """Source "containers". Its threads start with the first read and end with `close`.
+
+    `recall`: the first reading holds what happened in the two minutes before it, too. That costs a call of the engine,
+    and the event stream tells it anyway half a second later: it is for those who look once.
+    """
 
     name = "containers"
 
     def __init__(self, docker: DockerConfig, every: float = 1.0, engine: Engine | None = None,
-                 hierarchies: Hierarchies | None = None) -> None:  # fmt: skip
+                 hierarchies: Hierarchies | None = None, recall: bool = False) -> None:  # fmt: skip
         self.every = every
         self.deadline = 3.0
         self.engine = engine or Engine(docker)
@@ -62,6 +66,7 @@ class ContainersSource:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._bell = asyncio.Event()
         self._started = self._closed = self._read_once = False
+        self._recall = recall
         self._roster = Roster(self.engine)
         self._shown: dict[str, tuple[Container, Figures, int, Container]] = {}  # parts, and what they make
         self._next_look: float | None = None  # monotonic time
@@ -138,6 +143,10 @@ class ContainersSource:
     # -- in the lane
 
     def _look(self) -> ContainersReading:
+        if self._recall:
+            self._recall = False
+            for event in past_events(self.engine, self._inbox.since):
+                self._inbox.add(event)
         events, everything = self._inbox.take()
         try:
             self._roster.look(events, everything)

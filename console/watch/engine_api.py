@@ -103,6 +103,15 @@ class Engine:
         asked = f"/v{self.version.api}{quote(path)}"
         return self._get(f"{asked}?{urlencode(query)}" if query else asked, deadline)
 
+    def lines(self, path: str, deadline: float = CALL_DEADLINE, **query: str | int) -> list[Any]:
+        """The JSON documents, one a line, that the engine answers to GET `path` ("/events" until some moment)."""
+        asked = f"/v{self.version.api}{quote(path)}?{urlencode(query)}"
+        body = self._get(asked, deadline, parse=False)
+        try:
+            return [json.loads(line) for line in body.splitlines() if line.strip()]
+        except ValueError as error:
+            raise self.explain(error, deadline) from error
+
     def client(self, deadline: float = 10.0) -> APIClient:
         """docker-py's low-level client with the version pinned and `deadline` as its HTTP timeout.
 
@@ -151,7 +160,7 @@ class Engine:
                 status, body = self._ask_remote(path, deadline)
             if status >= 400:
                 raise refused(status, _message(body))
-            return json.loads(body) if parse else None
+            return json.loads(body) if parse else body
         except Exception as error:
             raise self.explain(error, deadline) from error
 

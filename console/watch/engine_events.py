@@ -8,6 +8,7 @@ Nothing here inspects containers.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -150,6 +151,14 @@ class Pulse:
             _log.exception("pulse of the engine")
             return EngineError(f"Docker engine: {type(error).__name__}")
         return None
+
+
+def past_events(engine: Engine, since: float) -> list[EngineEvent]:
+    """What the engine still remembers from `since` (unix seconds) until now. Raises EngineError."""
+    until = int(time.time()) + 1
+    told = engine.lines("/events", since=int(since), until=until, filters=json.dumps({"type": ["container"], "event": _CONTAINER}))
+    events = (event_from(line, {}) for line in told if isinstance(line, dict))
+    return [event for event in events if event is not None]
 
 
 class EventStream:

@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 class LiveSources:
-    """All sources, unread. `containers` and `hub` are named because screens ask them for details.
+    """All sources, unread. `recall`: containers tell of the last two minutes at once. `containers` and `hub` are named because screens ask them for details.
 
     `begin` starts the first look at containers and host at once, in their threads, before there is an event loop.
     """
 
-    def __init__(self, config: Config, *, begin: bool = False) -> None:
+    def __init__(self, config: Config, *, begin: bool = False, recall: bool = False) -> None:
         # Containers and host take longest to answer: what asks them is imported and begun before the rest.
         from console.watch.containers import ContainersSource
 
         self._project = config.docker.project
-        self.containers = ContainersSource(config.docker)
+        self.containers = ContainersSource(config.docker, recall=recall)
         if begin:
             self.containers.begin()
         from console.watch.host import HostSource

@@ -58,7 +58,7 @@ def _live(config: Config) -> tuple[Iterable[Source[Any]], Callable[[str, Reading
     """The real sources, and what tells the logs which containers there are."""
     from console.watch.live import LiveSources
 
-    live = LiveSources(config)
+    live = LiveSources(config, recall=True)
     live.hub.start()
     return live.sources, live.heard
 
