@@ -44,7 +44,7 @@ CAUSES = {
     "redis-full": r"redis.*(full|maxmemory|memory)",
     "worker-stopped": r"worker.*(stopped|exited|down)",
     "edge-stale-upstream": r"only the edge fails.*reload edge",
-    "edge-5xx": r"edge.*(503|5xx|maintenance|itself)",
+    "edge-5xx": r"edge.*(503|5xx|maintenance|itself).*-> .*edge",
     "network-disconnected": r"app.*(network|back)",
     "network-no-alias": r"app.*(alias|name|network)",
     "log-flood": r"app.*(lines|log|flood|writes)",
