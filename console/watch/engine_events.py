@@ -156,7 +156,9 @@ class Pulse:
 def past_events(engine: Engine, since: float) -> list[EngineEvent]:
     """What the engine still remembers from `since` (unix seconds) until now. Raises EngineError."""
     until = int(time.time()) + 1
-    told = engine.lines("/events", since=int(since), until=until, filters=json.dumps({"type": ["container"], "event": _CONTAINER}))
+    told = engine.lines(
+        "/events", since=int(since), until=until, filters=json.dumps({"type": ["container"], "event": _CONTAINER})
+    )
     events = (event_from(line, {}) for line in told if isinstance(line, dict))
     return [event for event in events if event is not None]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,9 @@ from console.checks.looks import connectivity, ports
 from console.checks.looks.connectivity import Pair
 from console.checks.topology import Topology, topology
 from console.config import Config, DockerConfig
+from console.errors import SourceError
 from console.programs.blueprint import Blueprint, ComposeProject, Wanted
+from console.watch import inside
 from console.watch.containers import ContainersReading
 from console.watch.inside import Reached, Socket, _place, sockets
 from console.watch.inspected import container_from_inspect
@@ -203,3 +206,28 @@ def test_sockets_are_read_from_the_kernels_tables(tmp_path: Path) -> None:
     )
     assert sockets(8, tmp_path) == ()
     assert _place("0000000000000000FFFF0000040014AC:1F40") == ("172.20.0.4", 8000)
+
+
+async def test_who_may_not_enter_asks_from_the_host_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*_: object) -> tuple[Reached, ...]:
+        raise SourceError("its network cannot be entered: Operation not permitted")
+
+    monkeypatch.setattr(inside, "reach", refused)
+    stack, told = shop()
+    closed = await closed_port()
+    told[stack.services["db"][0].id]["NetworkSettings"]["Networks"][BACK]["IPAddress"] = "127.0.0.1"
+    pair = Pair("app", "db", closed, True)
+    ((_, one),), within = await connectivity._ask(stack, told, "app", [pair])
+    assert (within, one.outcome, one.addresses) == (False, "connection refused", ("127.0.0.1",))
+    told[stack.services["db"][0].id]["NetworkSettings"]["Networks"][BACK]["Aliases"] = []
+    ((_, one),), _ = await connectivity._ask(stack, told, "app", [pair])
+    assert (one.outcome, one.addresses) == ("unknown name", ())
+
+
+async def closed_port() -> int:
+    """A port of this host at which nobody listens."""
+    server = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0)
+    port = int(server.sockets[0].getsockname()[1])
+    server.close()
+    await server.wait_closed()
+    return port

@@ -130,34 +130,65 @@ def _ports(stack: Topology, told: Mapping[str, Mapping[str, Any]], label: str) -
 
 async def look_pairs(scene: Scene) -> Looked:
     stack, told = await asyncio.gather(scene.stack(), scene.inspects())
+    if not scene.engine.local:
+        return Looked()  # its networks are another host's
     wanted = await asyncio.to_thread(pairs, stack, told)
     by_caller: dict[str, list[Pair]] = defaultdict(list)
     for pair in wanted:
         by_caller[pair.caller].append(pair)
     answers = await asyncio.gather(*(_ask(stack, told, caller, its) for caller, its in by_caller.items()))
     asked = [one for its, _ in answers for one in its]
-    found = [unknown for _, unknown in answers if unknown is not None]
     apart = any(not one.addresses and not _shared(stack, pair) for pair, one in asked)
     blueprint = await scene.blueprint() if apart else None
     judged = (judge_pair(stack, told, pair, one, blueprint) for pair, one in asked)
-    found += [finding for finding in judged if finding is not None]
-    return Looked(tuple(_together(found)), f"all {len(asked)} connections between services stand" if asked else "")
+    found = [finding for finding in judged if finding is not None]
+    where = "" if all(within for _, within in answers) else ", asked from the host: entering networks needs root"
+    return Looked(
+        tuple(_together(found)), f"all {len(asked)} connections between services stand{where}" if asked else ""
+    )
 
 
 async def _ask(
     stack: Topology, told: Mapping[str, Mapping[str, Any]], caller: str, its: list[Pair]
-) -> tuple[list[tuple[Pair, Reached]], Finding | None]:
-    """What the caller was answered; or that it could not be asked."""
+) -> tuple[list[tuple[Pair, Reached]], bool]:
+    """What was answered, and whether it was asked from within the caller."""
     document = _running(stack, told, caller)
     if document is None:
-        return [], None
+        return [], True
     try:
         reached = await inside.reach(document, [(_name(stack, pair.target), pair.port) for pair in its])
-    except SourceError as error:
-        text = f"not known what {caller} reaches: {error.message}"
-        evidence = (error.remedy,) if error.remedy else ()
-        return [], Finding(f"{GROUP}.unknown", GROUP, Status.UNKNOWN, text, evidence, subject=caller)
-    return list(zip(its, reached, strict=True)), None
+        return list(zip(its, reached, strict=True)), True
+    except SourceError:
+        answers = await asyncio.gather(*(_from_outside(stack, told, pair) for pair in its))
+        return list(zip(its, answers, strict=True)), False
+
+
+async def _from_outside(stack: Topology, told: Mapping[str, Mapping[str, Any]], pair: Pair) -> Reached:
+    """The same question without entering: names as the engine has them, connections from this host."""
+    name, found = _name(stack, pair.target), []
+    for container in stack.services[pair.target]:
+        networks = (told.get(container.id, {}).get("NetworkSettings") or {}).get("Networks") or {}
+        for network in _shared(stack, pair) & networks.keys():
+            document = told[container.id]
+            if name in (container.name, *_aliases(document, network)) and networks[network].get("IPAddress"):
+                found.append(str(networks[network]["IPAddress"]))
+    if not found:
+        return Reached(name, pair.port, (), "", "unknown name", None)
+    outcome = "connected" if await knock(found[0], pair.port, inside.SECONDS) else "connection refused"
+    return Reached(name, pair.port, tuple(found), "dns", outcome, None)
+
+
+async def knock(host: str, port: int, seconds: float) -> bool:
+    """False only when the connection is refused: one that hangs may be taken by somebody who is slow."""
+    try:
+        async with asyncio.timeout(seconds):
+            _, writer = await asyncio.open_connection(host, port)
+    except ConnectionRefusedError:
+        return False
+    except (OSError, TimeoutError):
+        return True
+    writer.close()
+    return True
 
 
 def _shared(stack: Topology, pair: Pair) -> frozenset[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from console.checks.check import Finding, Status, Suggestion
 from console.checks.diagnosis import Check, Looked
-from console.checks.looks.connectivity import GROUP, addresses, recreate
+from console.checks.looks.connectivity import GROUP, addresses, knock, recreate
 from console.checks.scene import Scene
 from console.checks.topology import Topology
 from console.watch import inside
@@ -30,7 +30,7 @@ async def look_ports(scene: Scene) -> Looked:
         for text in container.ports
         if (place := published(text)) is not None
     }
-    bound = await asyncio.gather(*(_bound(*place) for place in wanted))
+    bound = await asyncio.gather(*(knock(*place, 1.0) for place in wanted))
     closed = [(place, label) for (place, label), open_ in zip(wanted.items(), bound, strict=True) if not open_]
     found = tuple(
         Finding(
@@ -59,19 +59,6 @@ def published(text: str) -> tuple[str, int] | None:
         return None
     host = host.strip("[]")
     return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port)
-
-
-async def _bound(host: str, port: int) -> bool:
-    """False only when the connection is refused: one that hangs is taken by somebody."""
-    try:
-        async with asyncio.timeout(1.0):
-            _, writer = await asyncio.open_connection(host, port)
-    except ConnectionRefusedError:
-        return False
-    except (OSError, TimeoutError):
-        return True
-    writer.close()
-    return True
 
 
 # --- connections that lead nowhere -----------------------------------------------------------------------------------
