@@ -19,7 +19,7 @@ HERE = {
     "postgres-connections-exhausted",
     "network-no-alias",
     "network-disconnected",
-    "app-hung+redis-full",
+    "redis-full+app-hung",
 }
 ALL = every(Lab())
 

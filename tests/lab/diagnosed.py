@@ -22,9 +22,9 @@ from typing import Any
 from tests.lab.control import Lab
 from tests.lab.judged import CAUSES
 
-PAIRS = (
+PAIRS = (  # the second is broken after the first and has to show all the same
     ("postgres-stopped", "cert-expired"),
-    ("app-hung", "redis-full"),
+    ("redis-full", "app-hung"),
     ("bad-release", "postgres-blocked"),
     ("network-no-alias", "log-flood"),
     ("postgres-connections-exhausted", "edge-5xx"),
