@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from console.checks.check import GROUPS, Finding, Status, overall
+from console.checks.daemons import DaemonThreads
 from console.checks.diagnosis import Check, CheckResult, Diagnosis, run_all
 from console.checks.judge import judge
 from console.checks.looks import every
@@ -185,6 +186,7 @@ class Diagnosing:
         stop.cancel = lambda: loop.call_soon_threadsafe(task.cancel)
         if stop.asked:
             return
+        loop.set_default_executor(DaemonThreads())
         scene = self._scene()
         try:
             checks = self._list()

@@ -137,6 +137,25 @@ async def test_a_check_that_hangs_is_unknown_after_its_deadline_and_the_run_ends
     assert states.groups[0].status is Status.UNKNOWN
 
 
+async def test_a_call_that_hangs_in_its_thread_is_not_waited_for_and_starves_nobody() -> None:
+    free = threading.Event()
+
+    async def look(scene: Scene) -> Looked:
+        await asyncio.gather(*(asyncio.to_thread(free.wait, 60) for _ in range(100)))
+        return Looked()
+
+    async def ask(scene: Scene) -> Looked:
+        return Looked(cleared=await asyncio.to_thread(lambda: "asked"))
+
+    slow, quick = Check("quick.disk", "the disk answers", look, 0.2), Check("logs.new", "nothing is new", ask)
+    states = Diagnosing(scene, lambda: (slow, quick))
+    await states.run()
+    assert not free.is_set(), "the run has ended before the thread"
+    assert states.diagnosis.cleared == ["asked"]
+    assert states.groups[0].status is Status.UNKNOWN
+    free.set()
+
+
 async def test_a_check_that_never_gives_its_loop_back_takes_nobody_with_it_and_no_run_begins_beside_it() -> None:
     stuck, free, looks = threading.Event(), threading.Event(), 0
 
