@@ -140,7 +140,10 @@ class DiagnosisScreen(ConsoleScreen):
             self.notify(str(error), severity="error", markup=False)
 
     def do_diagnosis_again(self) -> None:
-        name = self._selected.partition(":")[2] if self._side == "checks" else self._group()
+        tree, symptom = self._selection()
+        name = self._selected.partition(":")[2]  # a group itself, or what it found to be well
+        if tree is not None and self._side == "causes" and self._selected != CLEARED:
+            name = (symptom or tree.cause).group
         self._run_unless_running((name,) if name else ())
 
     def do_diagnosis_all(self) -> None:
@@ -152,10 +155,6 @@ class DiagnosisScreen(ConsoleScreen):
             self.notify(f"One run at a time: {waiting} checks have not ended yet.", markup=False)
             return
         self._run(groups)
-
-    def _group(self) -> str:
-        tree, _ = self._selection()
-        return tree.cause.group if tree else ""
 
     def _heard(self) -> None:
         """Results that come together are judged and shown together."""

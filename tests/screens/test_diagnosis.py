@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from console.app import Sevdeck
 from console.checks.check import Finding, Status, Suggestion
+from console.config import DockerConfig
 from console.errors import SourceError
 from console.incident.records import Incident
+from console.watch.live import LiveSources
+from screens.base import ConsoleScreen
 from screens.containment import ContainmentScreen, Rows
+from screens.dashboard import Dashboard
 from screens.diagnosis import DiagnosisScreen
 from screens.dialogs import Choose, Read
 from screens.incident import IncidentScreen
@@ -175,6 +180,9 @@ async def test_nothing_found_lists_what_was_cleared() -> None:
         assert left(pilot, "nothing new in") == "● nothing new in 2,000 lines of 4 services"
         await pilot.press("a")
         assert said(pilot) == ["There is nothing to do about what is known."]
+        await until(pilot, lambda: not stage.diagnosing.running)
+        await pilot.press("down", "r")
+        await until(pilot, lambda: [held.asked for held in made] == [1, 2, 2])
 
 
 async def test_what_could_not_be_known_is_not_called_well() -> None:
@@ -217,6 +225,21 @@ async def test_what_has_changed_stands_first_and_is_absent_when_nothing_has() ->
         await shows(pilot, "▲ changed since the last good run: app: shop/app:1.4")
         await pilot.press("up")
         await shows(pilot, "· compose.yaml was changed at 14:01")
+
+
+async def test_the_console_leads_from_the_diagnosis_to_a_level_and_back(tmp_path: Path) -> None:
+    settings = replace(story.SETTINGS, docker=DockerConfig(host=f"unix://{tmp_path}/none.sock"))
+    app = Sevdeck(settings, tmp_path, LiveSources(settings), "sevdeck-dark")
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("G")
+        await shows(pilot, "── Checks")
+        await shows(pilot, "the Docker engine is out of reach")
+        app.screen.post_message(ConsoleScreen.Asked("recovery.open", "2:"))
+        await until(pilot, lambda: isinstance(app.screen, Recovery))
+        await pilot.press("i")
+        await until(pilot, lambda: isinstance(app.screen, DiagnosisScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Dashboard))
 
 
 async def test_recovery_opens_at_the_level_it_was_led_to(tmp_path: Path) -> None:
