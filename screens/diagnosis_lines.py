@@ -1,4 +1,4 @@
-"""What the diagnosis screen says of findings, in lines: the sentence on top, causes with what follows, one in full. Pure."""
+"""What the diagnosis screen says of findings, in lines: the sentence, causes with what follows, one in full. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A diagnosis: the live look and the checks at once, judged together. Once for a command, again and again for a console.
+"""A diagnosis: the live look and the checks at once, judged together. Once for a command, often for a console.
 
 What each check said last is kept, so that a group can be run again beside results that stand.
 """

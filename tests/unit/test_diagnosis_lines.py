@@ -1,4 +1,4 @@
-"""What the diagnosis screen says, in lines: nothing that matters is cut, unknown and old are said, no state by colour."""
+"""What the diagnosis screen says, in lines: nothing that matters is cut, unknown and old are said in words."""
 
 from __future__ import annotations
 
