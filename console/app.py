@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from console.actions.containment.reminder import Contained, Reminder
     from console.actions.facts import Holder
     from console.checks.check import Finding
+    from console.checks.diagnose import Diagnosing
     from console.guide.desk import Desk
     from console.incident.records import Incident
     from console.replica.attachments import Attachments
@@ -87,6 +88,7 @@ class Sevdeck(App[int]):
         self._attachments: Attachments | None = None
         self._reminder: Reminder | None = None
         self._contained: tuple[Contained, ...] = ()  # measures that may be in force
+        self._diagnosing: Diagnosing | None = None
         self._recovering: Holder | None = None  # a recovery that is under way, whoever started it
         self._ledger = Lane("ledger")
         self._told: set[tuple[str, float]] = set()
@@ -262,20 +264,25 @@ class Sevdeck(App[int]):
         self._show()
 
     def _judge(self) -> None:
-        from console.checks.judge import judge
-
         self._judging = False
         self._judged_at = time.monotonic()
-        self._findings = judge(self._readings, self._config, time.time())
+        self._findings = self._judged()
+        self._show()
+
+    def _judged(self, more: Sequence[Finding] = ()) -> list[Finding]:
+        """The findings of the readings, and of checks that were asked for, judged together."""
+        from console.checks.judge import judge
+
+        findings = judge(self._readings, self._config, time.time(), more)
         if self._contained:
             from console.actions.containment.explaining import explained
 
-            self._findings = explained(self._findings, self._contained)
+            findings = explained(findings, self._contained)
         if self._recovering is not None:
             from console.actions.attending import attended
 
-            self._findings = attended(self._findings, self._recovering)
-        self._show()
+            findings = attended(findings, self._recovering)
+        return findings
 
     def _incident_changed(self) -> None:
         for one in (self._replica, self._attachments):
@@ -455,10 +462,13 @@ class Sevdeck(App[int]):
         self.theme = THEMES[(at + 1) % len(THEMES)]
 
     def do_finding_why(self, subject: str = "") -> None:
-        from screens.dialogs import Read
-        from screens.findings import finding_lines
+        from console.checks.diagnose import Diagnosing
+        from console.checks.scene import Scene
+        from screens.diagnosis import DiagnosisScreen
 
-        self.push_screen(Read(finding_lines(self._findings, min(106, self.size.width - 4))))
+        if self._diagnosing is None:  # kept: what was found stays known, and there is never a second run beside one
+            self._diagnosing = Diagnosing(lambda: Scene(self._config, data_dir=self._data_dir))
+        self._open(DiagnosisScreen(self._diagnosing, self._judged))
 
     def do_watch_pause(self, subject: str = "") -> None:
         if self._supervisor.paused:
@@ -496,7 +506,7 @@ class Sevdeck(App[int]):
         from screens.incident import IncidentScreen
 
         if not isinstance(self.screen, IncidentScreen):
-            self._open(IncidentScreen(self._seat))
+            self._open(IncidentScreen(self._seat, playbook=subject))
 
     @work(group="elsewhere", exclusive=True)
     async def do_record_elsewhere(self, subject: str = "") -> None:
@@ -507,12 +517,14 @@ class Sevdeck(App[int]):
     def do_recovery_open(self, subject: str = "") -> None:
         from screens.recovery import Recovery
 
-        self._open(Recovery(self._seat, service=subject))
+        level, _, service = subject.rpartition(":")
+        self._open(Recovery(self._seat, service=service, level=level))
 
     def do_containment_open(self, subject: str = "") -> None:
         from screens.containment import ContainmentScreen
 
-        self._open(ContainmentScreen(self._seat, subject))
+        measure, _, service = subject.rpartition(":")
+        self._open(ContainmentScreen(self._seat, service, measure))
 
     def do_incident_declare(self, subject: str = "") -> None:
         self._declare()

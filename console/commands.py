@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from console.errors import Problem
 
-SCREENS = ("dashboard", "container", "logs", "incident", "recovery", "containment", "help")
+SCREENS = ("dashboard", "diagnosis", "container", "logs", "incident", "recovery", "containment", "help")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ _I = ("incident",)
 _R = ("recovery",)
 _C = ("container",)
 _H = ("containment",)
+_W = ("diagnosis",)
 
 COMMANDS: tuple[Command, ...] = (
     # everywhere
@@ -56,10 +57,10 @@ COMMANDS: tuple[Command, ...] = (
         "h",
         "dashboard",
         "The dashboard.",
-        ("container", "logs", "incident", "recovery", "containment"),
+        ("container", "logs", "incident", "recovery", "containment", "diagnosis"),
     ),
     Command("incident.declare", "D", "declare", "Declare an incident.", _ANY, 6),
-    Command("incident.open", "I", "incident", "The incident: checklist and timeline.", _D + _C + _L + _R + _H, 7),
+    Command("incident.open", "I", "incident", "The incident: checklist and timeline.", _D + _C + _L + _R + _H + _W, 7),
     Command(
         "record.elsewhere",
         "ctrl+w",
@@ -69,17 +70,24 @@ COMMANDS: tuple[Command, ...] = (
         0,
         "^W",
     ),
-    Command("recovery.open", "R", "recover", "What each recovery level would do now.", _D + _C + _L + _I + _H, 5),
+    Command("recovery.open", "R", "recover", "What each recovery level would do now.", _D + _C + _L + _I + _H + _W, 5),
     Command("containment.open", "C", "contain", "Temporary measures: what is in force, and how to undo it.", _ANY, 26),
     Command(
         "logs.open",
         "L",
         "logs",
         "Logs, full screen.",
-        ("dashboard", "container", "incident", "recovery", "containment"),
+        ("dashboard", "container", "incident", "recovery", "containment", "diagnosis"),
         23,
     ),
-    Command("finding.why", "i", "why", "Why the console says what it says: findings and their evidence.", _D, 11),
+    Command(
+        "finding.why",
+        "i,G",
+        "why",
+        "Diagnosis: what is wrong and why, what to do, and all checks run anew.",
+        _D + _C + _L + _I + _R + _H,
+        11,
+    ),
     Command("watch.pause", "space", "pause", "Stop refreshing; press again to go on.", _D + _C, 24),
     Command("watch.slower", "minus", "slower", "Refresh less often: 1, 2, 5 seconds.", _D + _C, 0, "-"),
     Command("watch.faster", "plus,equals_sign", "faster", "Refresh more often: 5, 2, 1 seconds.", _D + _C, 0, "+"),
@@ -92,6 +100,18 @@ COMMANDS: tuple[Command, ...] = (
     Command("list.filter", "slash", "filter", "Show only rows that contain what you type.", _D, 9, "/"),
     Command("list.sort", "s", "sort", "Next order: worst first, name, cpu, memory.", _D, 10),
     Command("list.open", "enter", "details", "Details of the selected container.", _D, 0, "Enter"),
+    # diagnosis
+    Command("diagnosis.enter", "enter", "open", "Read what is selected whole; on → go where it leads.", _W, 1, "Enter"),
+    Command(
+        "diagnosis.act",
+        "a",
+        "act",
+        "Do what the sentence on top proposes: opens the screen where it is planned.",
+        _W,
+        2,
+    ),
+    Command("diagnosis.again", "r", "again", "Run the checks of the selected group again.", _W, 3),
+    Command("diagnosis.all", "A", "all again", "Run all checks again.", _W, 4),
     # incident
     Command("step.tick", "space", "tick", "Mark the selected step as done.", _I, 1),
     Command("step.run", "enter", "run", "Run the step's command or open its details.", _I, 2, "Enter"),

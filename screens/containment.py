@@ -66,10 +66,13 @@ class ContainmentScreen(ConsoleScreen):
     lasts: var[int] = var(30)  # minutes of the next measure
     looked: var[bool] = var(False)
 
-    def __init__(self, seat: Seat, service: str = "", make: Callable[[Seat], Room] | None = None) -> None:
+    def __init__(
+        self, seat: Seat, service: str = "", measure: str = "", make: Callable[[Seat], Room] | None = None
+    ) -> None:
         super().__init__()
         self.seat = seat
         self._service = service
+        self._measure = measure  # the one that somebody was led to
         self._room = (make or _room)(seat)
         self._damaged: tuple[str, ...] = ()
         self._lane = QueueLane("containment")
@@ -106,7 +109,9 @@ class ContainmentScreen(ConsoleScreen):
             self.standings, self._damaged = await self._aside(lambda: control.status(self._room))
         except SevdeckError as error:
             self.notify(str(error), severity="error", markup=False)
-        if not self.looked and self.standings:  # who opens this wants to see what is in force, the most urgent first
+        if not self.looked and self._measure:
+            self._select = f"measure:{self._measure}"
+        elif not self.looked and self.standings:  # who opens this wants to see what is in force, the most urgent first
             self._select = f"entry:{self.standings[0].entry.id}"
         self.looked = True
         self._fill()

@@ -50,9 +50,10 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
     IncidentScreen.-narrow .side.-front { display: block; width: 1fr; }
     """
 
-    def __init__(self, seat: Seat) -> None:
+    def __init__(self, seat: Seat, playbook: str = "") -> None:
         super().__init__()
         self.seat = seat
+        self.proposed = playbook
 
     def content(self) -> ComposeResult:
         with Box(id="both"):
@@ -63,6 +64,8 @@ class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
         self.query_one(Checklist).focus()
         self._fill(self.incident)
         self._recall_filter()
+        if self.proposed:
+            self.do_incident_playbook()
 
     @work(group="join", exclusive=True)
     async def _join(self) -> None:

@@ -122,10 +122,11 @@ class Recovery(ConsoleScreen):
     holder: var[Holder | None] = var(None)  # who holds the project, as last looked
     instead: var[Instead | None] = var(None)  # why the verdicts do not hold now
 
-    def __init__(self, seat: Seat, service: str = "", look: Look | None = None) -> None:
+    def __init__(self, seat: Seat, service: str = "", look: Look | None = None, level: str = "") -> None:
         super().__init__()
         self.seat = seat
         self._service = service
+        self._level = level  # the one to select as soon as the levels are known; "" for the first
         self._look = look or self._gather
         self._facts: Facts | None = None
         self._followed = ""  # the run whose end was or will be noticed here
@@ -252,6 +253,9 @@ class Recovery(ConsoleScreen):
         choices.styles.height = 1 + min(len(rows), max(6, self.size.height // 2))
         choices.rows = rows
         choices.idle = self.instead is not None
+        if self.views and not choices.idle:
+            choices.action_level(self._level)
+            self._level = ""
         self._show_plan()
 
     def watch_instead(self) -> None:

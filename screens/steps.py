@@ -49,6 +49,7 @@ class StepActs(ConsoleScreen):
     """The acts on steps; a screen mixes them in and gives `seat`."""
 
     seat: Seat
+    proposed: str = ""  # the playbook that somebody was led to
 
     def selected_step(self) -> tuple[RunState, StepState] | None:
         found = self.query_one(Checklist).current()
@@ -95,7 +96,7 @@ class StepActs(ConsoleScreen):
             for id, book in sorted(catalog.playbooks.items())
         ]
         chosen = await self.app.push_screen_wait(
-            Choose("Which checklist?", options, LEVELS[self.incident.severity].playbook)
+            Choose("Which checklist?", options, self.proposed or LEVELS[self.incident.severity].playbook)
         )
         if chosen:
             await self._begin(chosen)

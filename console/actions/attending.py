@@ -24,7 +24,7 @@ def attended(findings: Sequence[Finding], holder: Holder) -> list[Finding]:
         Status.WARN,
         f"{holder.who} is recovering: level {holder.level}, {holder.title}{now}",
         (f"run {holder.run_id}", "what else is found is being worked on; it is judged anew when the run has ended"),
-        (Suggestion("R follows it", "one change at a time", "none", 1.0),),
+        (Suggestion("R follows it", "one change at a time", "recover::", 1.0),),
         subject="recovery",
         since=holder.since,
     )

@@ -30,8 +30,9 @@ class Status(StrEnum):
 class Suggestion:
     """What to do about a finding. `action` names what the console can do at once.
 
-    `action`: "recover:1:app" (level, service; "recover:2:" is all of them), "playbook:disk-full", "none"
-    when no action of ours helps and the title says what a person does.
+    `action`: "recover:1:app" (level, service; "recover:2:" is all of them, "recover::" the screen alone),
+    "playbook:disk-full", "contain:isolate:app" (measure, target), "none" when no action of ours helps
+    and the title says what a person does.
     """
 
     title: str  # "restart app (level 1)"

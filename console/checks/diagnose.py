@@ -1,4 +1,4 @@
-"""A diagnosis: the live look and the checks at once, judged together. Once for a command, again and again for a console.
+"""A diagnosis: the live look and the checks at once, judged together. Once for a command, often for a console.
 
 What each check said last is kept, so that a group can be run again beside results that stand.
 """
@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from console.checks.check import GROUPS, Finding, Status, overall
+from console.checks.daemons import DaemonThreads
 from console.checks.diagnosis import Check, CheckResult, Diagnosis, run_all
 from console.checks.judge import judge
 from console.checks.looks import every
@@ -53,6 +54,7 @@ async def diagnose(
         diagnosis = await running
     finally:
         running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
     now = time.time()
     return Outcome(tuple(judge(looked, config, now, diagnosis.findings)), diagnosis, time.monotonic() - began, now)
 
@@ -129,12 +131,16 @@ class Diagnosing:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.heard: Callable[[], None] = lambda: None
-        self.running = False
+        self._runs = 0  # under way, or waiting for one that was left
         self._scene = scene
         self._list = checks
         self._clock = clock
         self._lane = QueueLane("diagnosis")
         self._states: dict[str, CheckState] = {}
+
+    @property
+    def running(self) -> bool:
+        return self._runs > 0
 
     @property
     def groups(self) -> tuple[GroupState, ...]:
@@ -149,7 +155,7 @@ class Diagnosing:
 
     def seen(self, key: str) -> float | None:
         """When the finding with this key was found by a check; None for those of the live readings."""
-        for state in self._states.values():
+        for state in (state for group in self.groups for state in group.checks):
             if state.result is not None and any(finding.key == key for finding in state.result.findings):
                 return state.at
         return None
@@ -166,12 +172,12 @@ class Diagnosing:
             with suppress(RuntimeError):  # the loop is closed: nobody listens any more
                 loop.call_soon_threadsafe(partial(what, *args), context=context)
 
-        self.running = True
+        self._runs += 1
         try:
             await self._lane.call(lambda: asyncio.run(self._run(tuple(groups), tell, stop)))
         finally:
             stop()
-            self.running = False
+            self._runs -= 1
             self._change({name: _idle(state) for name, state in self._states.items()})
 
     async def _run(self, groups: tuple[str, ...], tell: Callable[..., None], stop: _Stop) -> None:
@@ -180,6 +186,7 @@ class Diagnosing:
         stop.cancel = lambda: loop.call_soon_threadsafe(task.cancel)
         if stop.asked:
             return
+        loop.set_default_executor(DaemonThreads())
         scene = self._scene()
         try:
             checks = self._list()

@@ -53,6 +53,21 @@ def test_opens_without_docker_and_says_what_is_missing(env: dict[str, str]) -> N
         assert terminal.wait_exit() == 0
 
 
+def test_diagnosis_opens_from_the_dashboard_runs_the_checks_and_leads_back(env: dict[str, str]) -> None:
+    with open_console(env, 80, 24) as terminal:
+        terminal.wait_for("is out of reach")
+        terminal.send("i")
+        terminal.wait_for("── Checks")
+        terminal.wait_for("[✖○] the Docker engine is out of reach")
+        terminal.wait_until(lambda t: "ended" not in t and "beginning" not in t, "the end of the checks")
+        terminal.send("\x1b")
+        terminal.wait_for("── Containers")
+        terminal.send("RG")
+        terminal.wait_for("── Checks")
+        terminal.send("q")
+        assert terminal.wait_exit() == 0
+
+
 def test_opens_with_a_read_only_home(env: dict[str, str], tmp_path: Path) -> None:
     home = tmp_path / "sealed"
     home.mkdir(mode=0o555)

@@ -69,7 +69,7 @@ def said(pilot: Pilot[None]) -> list[str]:
     return pilot.app.said
 
 
-def text(pilot: Pilot[None]) -> list[str]:
+def text(pilot: Pilot[Any]) -> list[str]:
     """The lines of the screen as a terminal shows them, trailing blanks taken away."""
     width, height = pilot.app.size
     console = Console(
@@ -80,7 +80,7 @@ def text(pilot: Pilot[None]) -> list[str]:
     return lines[:height]
 
 
-async def until(pilot: Pilot[None], what: Callable[[], bool]) -> None:
+async def until(pilot: Pilot[Any], what: Callable[[], bool]) -> None:
     """Wait until it is so; fails with the screen after some seconds."""
     for _ in range(500):
         if what():
@@ -89,7 +89,7 @@ async def until(pilot: Pilot[None], what: Callable[[], bool]) -> None:
     raise AssertionError("it never became so:\n" + "\n".join(text(pilot)))
 
 
-async def shows(pilot: Pilot[None], words: str) -> None:
+async def shows(pilot: Pilot[Any], words: str) -> None:
     await until(pilot, lambda: any(words in row for row in text(pilot)))
 
 

@@ -7,19 +7,18 @@ from pathlib import Path
 import pytest
 
 from console.checks.evidence import evidence
-from console.checks.judge import judge
 from console.commands import SCREENS
 from screens.base import ConsoleScreen
 from screens.container import ContainerScreen
 from screens.dashboard import Dashboard
 from screens.declare import Declare
 from screens.dialogs import Read
-from screens.findings import finding_lines
 from screens.help import help_lines
 from screens.incident import IncidentScreen
 from screens.logs import LogsScreen
 from screens.recovery import Recovery
 from tests.screens import story
+from tests.screens.checks_made import Stage, Told
 from tests.screens.stage import GOLDEN, SIZES, compare, on_stage, shows, until
 from tests.unit.readings_made import NOW
 from widgets.choice import ChoiceList
@@ -137,10 +136,12 @@ async def test_declare(size: Size) -> None:
         await compare(pilot, "declare-wizard")
 
 
-async def test_findings(size: Size) -> None:
-    found = judge(story.hung(), story.SETTINGS, NOW)
-    async with on_stage(Read(finding_lines(found, min(106, size[0] - 4))), size) as pilot:
-        await compare(pilot, "findings")
+async def test_diagnosis(size: Size) -> None:
+    stage = Stage((), story.hung(), Told())
+    async with on_stage(stage.screen, size, stage.tell) as pilot:
+        await compare(pilot, "diagnosis")
+        await pilot.press("tab", "down", "down")
+        await compare(pilot, "diagnosis-checks")
 
 
 async def test_help(size: Size) -> None:

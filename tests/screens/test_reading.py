@@ -17,8 +17,8 @@ from console.guide.schema import Step, Text
 from console.incident.records import StepState
 from console.incident.severity import Evidence, questions
 from screens.declare import Declare
+from screens.diagnosis_lines import cause_rows, finding_lines, sentence_lines, trees
 from screens.dialogs import Choose, Confirm, Read
-from screens.findings import finding_lines
 from screens.help import help_lines
 from screens.incident import IncidentScreen
 from screens.steps import step_lines
@@ -69,16 +69,24 @@ def test_each_symptom_stands_under_its_own_cause_and_an_orphan_by_itself() -> No
     first, second = finding("first"), finding("second", Status.WARN)
     orphan = finding("orphan", cause="not:listed")
     found = [first, orphan, second, finding("of-second", cause=second.key), finding("of-first", cause=first.key)]
-    told = [row for row in words(finding_lines(found, 76)) if row]
+    told = words([row.spans for row in cause_rows(found, 76, 20, NOW, lambda key: None)])
     assert told == ["✖ first is ill", "    ✖ of-first is ill", "✖ orphan is ill", "▲ second is ill",
                     "    ✖ of-second is ill"]  # fmt: skip
+    follow = finding("again", cause=first.key)
+    folded = words([row.spans for row in cause_rows([*found, follow], 76, 5, NOW, lambda key: None)])
+    assert folded == ["✖ first is ill", "     2 follow: of-first is ill; again is ill", "✖ orphan is ill",
+                      "▲ second is ill", "    ✖ of-second is ill"]  # fmt: skip
 
 
 @pytest.mark.parametrize("width", [76, 106])
 def test_nothing_of_the_findings_and_of_the_help_is_wider_than_its_dialog(width: int) -> None:
-    long = Suggestion("free space on the disk that holds the images, " * 4, "because", "none", 0.9)
+    cost, wrong = "minutes in which nothing is served, " * 5, "the disk has room, " * 9
+    title = "free space on the disk that holds the images, " * 4
+    long = Suggestion(title, "because", "none", 0.9, cost=cost, falsified_by=wrong)
     found = [*judge(story.hung(), story.SETTINGS, NOW), finding("long", suggestions=(long,))]
-    lines = finding_lines(found, width)
+    lines = [spans for t in trees(found) for spans in finding_lines(t.cause, t.symptoms, NOW, width, lambda key: None)]
+    lines += sentence_lines(found[-1:], (), False, width, 40)
+    lines += [row.spans for row in cause_rows(found, width, 99, NOW, lambda key: None) if row.key.startswith("s")]
     for name in SCREENS:
         lines += help_lines(name, {"app.quit": "ctrl+shift+f12"}, width)
     assert max(width_of(spans) for spans in lines) <= width
