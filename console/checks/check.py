@@ -63,6 +63,13 @@ class Finding:
         return f"{self.check}:{self.subject}"
 
 
+def advice(
+    check: str, summary: str, evidence: Iterable[str], suggestion: Suggestion, status: Status = Status.WARN
+) -> Finding:
+    """A finding about how things are made, with what to do about it; `check` begins with its group."""
+    return Finding(check, check.partition(".")[0], status, summary, tuple(evidence), (suggestion,))
+
+
 def overall(findings: Iterable[Finding]) -> Status:
     """The worst status among the findings; OK when there are none."""
     return max((f.status for f in findings), key=lambda status: status.rank, default=Status.OK)

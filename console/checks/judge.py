@@ -128,6 +128,8 @@ def _impact(case: Case, finding: Finding) -> tuple[float, str]:
     symptoms = case.symptoms(finding)
     worst = max([finding.status, *(s.status for s in symptoms)], key=lambda s: s.rank)
     score = {Status.FAIL: 1000.0, Status.WARN: 300.0, Status.UNKNOWN: 200.0, Status.OK: 0.0}[worst]
+    if finding.group in ("configuration", "security") and worst is Status.WARN:
+        score -= 200  # how things are made: worth a look when nothing that happens now explains more
     if finding.check == "sources.containers":
         score += 250  # nothing else is known without it
     path = {f.key for f in causes.path_failures(case) if f.status is not Status.OK}

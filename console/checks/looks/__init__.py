@@ -7,6 +7,6 @@ from console.checks.diagnosis import Check
 
 def every() -> tuple[Check, ...]:
     """All checks. Imported here, so that the console does not pay for them at its start."""
-    from console.checks.looks import connectivity
+    from console.checks.looks import configuration, connectivity, security
 
-    return (*connectivity.CHECKS,)
+    return (*connectivity.CHECKS, *configuration.CHECKS, *security.CHECKS)
