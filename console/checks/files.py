@@ -22,7 +22,7 @@ T = TypeVar("T")
 PATIENCE = 1.5  # seconds
 SAMPLES = (".env.example", "env.example", ".env.sample", "env.sample", ".env.dist")
 _LIMIT = 1 << 20  # bytes of a settings file
-_VARIABLE = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$", re.MULTILINE | re.ASCII)
+_VARIABLE = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=[ \t]*(.*?)[ \t\r]*$", re.MULTILINE | re.ASCII)
 _SECRET = re.compile(r"PASS|SECRET|TOKEN|API_?KEY|PRIVATE|CREDENTIAL|DSN|DATABASE_URL", re.IGNORECASE)
 
 
