@@ -118,7 +118,7 @@ async def take(scene: Scene) -> Baseline:
     ours = [made(one) for one in await scene.watched()]
     every = [made(one) for one in (await scene.inspects()).values()]
     seen, newest = await asyncio.gather(_fingerprints(scene), migrations.newest(scene))
-    loose = tuple(sorted(m.name for m in every if not m.project))
+    loose = tuple(sorted(m.name for m in every if m.loose))
     return Baseline(scene.now, project.name, services(ours), loose, seen, {t: m.entry for t, m in newest.items()})
 
 

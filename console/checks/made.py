@@ -15,6 +15,7 @@ from console.text import clean
 from console.watch.inspected import moment, restart_policy
 
 _LABEL = "com.docker.compose."
+_STAND_IN = "sevdeck.stands-in-for"  # what recovery and containment put in a service's place
 _NAMELESS = re.compile(r"[0-9a-f]{64}")  # the engine's own names for volumes
 _ANYWHERE = {"", "0.0.0.0", "::"}
 
@@ -74,10 +75,16 @@ class Made:
     ports: tuple[Port, ...]
     mounts: tuple[Mount, ...]
     variables: frozenset[str]  # names
+    stand_in: bool  # ours, for a while
 
     @property
     def label(self) -> str:
         return self.service or self.name
+
+    @property
+    def loose(self) -> bool:
+        """Neither Compose nor sevdeck made it."""
+        return not self.project and not self.stand_in
 
     @property
     def running(self) -> bool:
@@ -118,6 +125,7 @@ def made(data: Mapping[str, Any]) -> Made:
         ports=tuple(sorted(set(_ports(_part(data, "NetworkSettings"))), key=str)),
         mounts=tuple(_mount(m) for m in data.get("Mounts") or () if isinstance(m, dict)),
         variables=frozenset(clean(str(pair).partition("=")[0], 200) for pair in config.get("Env") or ()),
+        stand_in=_STAND_IN in labels,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from console.actions import standin
 from console.checks import baseline, files
 from console.checks.baseline import Baseline, ServiceSeen
 from console.checks.check import Status
@@ -136,6 +137,8 @@ def test_a_container_that_neither_the_files_nor_the_last_good_look_know_is_unexp
     app, old = container("app"), container("watchtower", project="")
     other = container("miner", project="elsewhere")
     assert security.strangers([app, old, other], KNOWN, {"app"}) is None
+    ours = container("app-stand-in", project="", config={"Labels": {standin.LABEL: "app"}})
+    assert security.strangers([app, ours], KNOWN, {"app"}) is None
     ended = container("once", project="", state={"Status": "exited"})
     assert security.strangers([app, ended], KNOWN, {"app"}) is None
     found = only(security.strangers([app, old, container("miner", project=""), container("x")], KNOWN, {"app"}))

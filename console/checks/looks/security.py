@@ -165,7 +165,7 @@ def root(some: Sequence[Made], users: Mapping[str, str]) -> Finding | None:
 async def _ports(scene: Scene) -> Looked:
     blueprint, stack = await scene.blueprint(), await scene.stack()
     ours = [made(one) for one in await scene.watched()]
-    loose = [m for m in map(made, (await scene.inspects()).values()) if not m.project]
+    loose = [m for m in map(made, (await scene.inspects()).values()) if m.loose]
     roles = {c.id: stack.roles.get(label, "") for label, its in stack.services.items() for c in its}
     every = {m.id: m for m in (*ours, *loose)}.values()
     found = (stores(ours, roles), unnamed(every, blueprint))
@@ -278,7 +278,10 @@ def strangers(some: Iterable[Made], known: baseline.Baseline, services: Collecti
         m
         for m in some
         if m.running
-        and (m.name not in known.loose if not m.project else m.project == known.project and m.service not in services)
+        and (
+            (m.loose and m.name not in known.loose)
+            or (m.project and m.project == known.project and m.service not in services)
+        )
     ]
     if not bad:
         return None
