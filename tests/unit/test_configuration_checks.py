@@ -12,11 +12,14 @@ from console.checks import change, files
 from console.checks import made as made_
 from console.checks.check import Finding, Status
 from console.checks.diagnosis import run_all
+from console.checks.judge import judge
 from console.checks.looks import configuration, settings
 from console.config import Limits, RolesConfig
 from console.programs import images
 from console.programs.blueprint import ComposeProject, secret_files, wanted
 from tests.unit.made_container import CREATED, container, document, plan, scene, want
+from tests.unit.readings_made import CONFIG, NOW, failing, readings
+from tests.unit.readings_made import container as container_now
 
 GIB = 2**30
 CHECKS = {check.name: check for check in configuration.CHECKS}
@@ -224,3 +227,13 @@ def test_what_the_files_publish_and_keep_secret_is_read_from_compose_form() -> N
 def test_examples_in_the_documentation_hold() -> None:
     for module in (settings, made_, change, files, images):
         assert doctest.testmod(module).failed == 0
+
+
+def test_a_missing_service_explains_those_that_need_it_and_what_users_meet() -> None:
+    unwell = container_now("app", health="unhealthy", failing_streak=3, health_detail="no route to postgres")
+    ill = readings((unwell,), (failing("edge", "502 in 3 ms"),), drop=("postgres",))
+    gone = only(configuration.missing(plan(want("postgres")), []), Status.FAIL)
+    first, *symptoms = judge(ill, CONFIG, NOW, [gone])
+    assert (first.check, first.subject) == ("configuration.missing", "postgres")
+    assert "up --detach --no-recreate postgres" in first.suggestions[0].title and first.suggestions[0].symptoms
+    assert symptoms and all(symptom.cause == first.key for symptom in symptoms)

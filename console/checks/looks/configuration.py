@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from console.checks import files
@@ -88,7 +89,7 @@ def missing(blueprint: Blueprint, some: Sequence[Made], host: str = "") -> Findi
     lost = [w.service for w in gone]
     line = " ".join(compose.argv(blueprint.project, "up", "--detach", "--no-recreate", *lost, host=host))
     everything = len(gone) == len(blueprint.services)
-    return advice(
+    found = advice(
         "configuration.missing",
         "no service of the Compose files has a container" if everything else f"no container for {listed(lost)}",
         [_wish(w, needed) for w in gone],
@@ -102,6 +103,7 @@ def missing(blueprint: Blueprint, some: Sequence[Made], host: str = "") -> Findi
         ),
         Status.FAIL if hurts else Status.WARN,
     )
+    return replace(found, subject=", ".join(sorted(lost)))
 
 
 def _wish(want: Wanted, needed: Collection[str]) -> str:
@@ -153,7 +155,7 @@ async def _images(scene: Scene) -> Looked:
     known = image_ids(one for one in told if isinstance(one, dict))
     found = (moved(some, known), absent(blueprint, known) if blueprint else None)
     return Looked(
-        tuple(f for f in found if f), f"{count(len({m.image for m in some}), 'image')} here, as their names say"
+        tuple(f for f in found if f), f"no image is missing or has moved ({len({m.image for m in some})} looked at)"
     )
 
 
@@ -165,7 +167,7 @@ def moved(some: Sequence[Made], known: Mapping[str, str]) -> Finding | None:
         return None
     return advice(
         "configuration.image",
-        f"{count(len({m.label for m in bad}), 'service')} run an older image than their name says: {names(bad)}",
+        f"an older image than its name says: {names(bad)}",
         [f"{m.label}: runs {_short(m.image_id)}, {m.image} is {_short(now[m.id])} now" for m in bad],
         Suggestion(
             f"decide on the image of {names(bad)} before it is made anew",

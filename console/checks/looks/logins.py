@@ -47,7 +47,7 @@ async def look(scene: Scene) -> Looked:
 
 async def _journal() -> list[str] | None:
     """What sshd said lately; None when this user cannot know."""
-    ran = await run_program([*_JOURNAL, "--unit=ssh.service", "--unit=sshd.service"], deadline=_DEADLINE)
+    ran = await run_program([*_JOURNAL, "--identifier=sshd", "--identifier=sshd-session"], deadline=_DEADLINE)
     if not ran.ok or _UNREADABLE.search(ran.error):
         return None
     whole = ran.out.decode("utf-8", "replace").splitlines()
