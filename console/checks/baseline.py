@@ -16,6 +16,7 @@ from typing import Any
 
 from console.checks import files, migrations
 from console.checks.change import Change
+from console.checks.check import Finding, Status
 from console.checks.made import Made, listed, made
 from console.checks.scene import Scene
 from console.errors import SourceError
@@ -101,6 +102,17 @@ def save(data_dir: Path, snapshot: Baseline) -> None:
     target = place(data_dir, snapshot.project)
     ensure_directory(target.parent)
     write_atomically(target, json.dumps(redact_data(snapshot.as_json()), sort_keys=True).encode())
+
+
+def good(findings: Iterable[Finding]) -> bool:
+    """Whether a moment with these findings, those of all groups, may be the base of later ones: nothing fails.
+
+    What is not known must not be about what happens now: that a user may not read the journal is no trouble.
+    """
+    made = ("configuration", "security")
+    return all(
+        f.status.rank <= Status.WARN.rank and (f.status is not Status.UNKNOWN or f.group in made) for f in findings
+    )
 
 
 async def known(scene: Scene) -> Baseline | None:

@@ -17,7 +17,8 @@ from console.text import clean
 
 DEADLINE = 3.0  # seconds for one `docker compose config`; it takes about 0.1
 _UNSET = re.compile(r'The \\?"(\w+)\\?" variable is not set')
-_NO_COMPOSE = re.compile(r"'compose' is not a docker command|unknown (?:shorthand )?flag", re.IGNORECASE)
+# Failures that say nothing of the files: no such plugin, or a file that this user may not read.
+_NOT_THE_FILES = re.compile(r"is not a docker command|unknown (?:shorthand )?flag|permission denied", re.IGNORECASE)
 _HERE = ("--pull", "never", "--no-build")  # what is made, is made of images that are on this host
 CREATE = ("up", "--no-start", *_HERE)
 UP = ("up", "--detach", *_HERE)
@@ -62,7 +63,7 @@ async def read(project: ComposeProject, host: str = "", deadline: float = DEADLI
         )
     )
     if not rendered.ok:
-        refused = bool(rendered.code) and not rendered.missing and not _NO_COMPOSE.search(rendered.error)
+        refused = bool(rendered.code) and not rendered.missing and not _NOT_THE_FILES.search(rendered.error)
         problem = clean(rendered.error, 300) or "docker compose config failed"
         return Blueprint(project, problem=problem, refused=refused)
     try:

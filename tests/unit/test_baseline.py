@@ -51,6 +51,16 @@ def test_a_snapshot_of_another_version_counts_as_none(tmp_path: Path) -> None:
     assert baseline.load(tmp_path, "shop") is None
 
 
+def test_a_moment_is_a_base_when_nothing_fails_and_what_happens_now_is_known() -> None:
+    def one(group: str, status: Status) -> Finding:
+        return Finding(f"{group}.x", group, status, "x")
+
+    assert baseline.good([])
+    assert baseline.good([one("quick", Status.WARN), one("security", Status.UNKNOWN)])
+    assert not baseline.good([one("quick", Status.UNKNOWN)])
+    assert not baseline.good([one("quick", Status.WARN), one("configuration", Status.FAIL)])
+
+
 def test_nothing_changed_is_nothing() -> None:
     assert words(replace(BEFORE, at=5000.0)) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from console.checks.diagnosis import run_all
 from console.checks.judge import judge
 from console.checks.looks import configuration, settings
 from console.config import Limits, RolesConfig
-from console.programs import images
+from console.programs import compose, images
 from console.programs.blueprint import ComposeProject, secret_files, wanted
 from tests.unit.made_container import CREATED, container, document, plan, scene, want
 from tests.unit.readings_made import CONFIG, NOW, failing, readings
@@ -237,3 +238,35 @@ def test_a_missing_service_explains_those_that_need_it_and_what_users_meet() -> 
     assert (first.check, first.subject) == ("configuration.missing", "postgres")
     assert "up --detach --no-recreate postgres" in first.suggestions[0].title and first.suggestions[0].symptoms
     assert symptoms and all(symptom.cause == first.key for symptom in symptoms)
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        ("validating compose.yaml: services.app Additional property imag is not allowed", True),
+        ("open /srv/shop/.env: permission denied", False),
+        ("docker: 'compose' is not a docker command.", False),
+    ],
+)
+async def test_only_compose_own_no_makes_the_files_invalid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, refused: bool
+) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\necho "{said}" >&2\nexit 15\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    file = tmp_path / "compose.yaml"
+    file.write_text("services: {}\n")
+    read = await compose.read(ComposeProject("shop", (str(file),)))
+    assert (read.problem, read.refused) == (said, refused)
+
+
+async def test_variables_that_compose_warns_of_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = tmp_path / "docker"
+    warning = r'level=warning msg="The \"TOKEN\" variable is not set. Defaulting to a blank string."'
+    docker.write_text(f"#!/bin/sh\ncat >&2 <<'E'\n{warning}\n{warning}\nE\necho '{{\"name\": \"shop\"}}'\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    file = tmp_path / "compose.yaml"
+    file.write_text("services: {}\n")
+    assert (await compose.read(ComposeProject("shop", (str(file),)))).unset == ("TOKEN",)

@@ -16,6 +16,7 @@ from console.checks.check import Status
 from console.checks.diagnosis import run_all
 from console.checks.looks import logins, security
 from console.config import Limits
+from console.errors import SourceError
 from console.programs.blueprint import ComposeProject
 from tests.unit.made_container import container, document, plan, scene, want
 from tests.unit.test_configuration_checks import only
@@ -95,6 +96,22 @@ def test_settings_hold_secrets_when_a_name_promises_one_and_has_a_value(tmp_path
     assert not files.holds_secrets(path)
 
 
+def test_only_what_anybody_may_read_and_holds_secrets_is_told() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o755)
+        path, key, own = settings_file(place, 0o644), place / "key", place / "own.toml"
+        key.write_text("k")
+        key.chmod(0o600)
+        own.write_text("dsn")
+        own.chmod(0o644)
+        project = ComposeProject("shop", (str(place / "compose.yaml"),), name)
+        blueprint = plan(project=project, secrets=(str(key),))
+        assert security.looked_at(blueprint, [own]) == (3, [path, own])
+        path.write_text("MODE=live\n")
+        assert security.looked_at(blueprint, []) == (2, [])
+
+
 def test_files_that_anybody_may_read_are_one_finding_with_the_command() -> None:
     found = only(security.world_readable([Path("/srv/.env"), Path("/srv/key")]))
     assert found.suggestions[0].title == "chmod 600 /srv/.env /srv/key"
@@ -119,6 +136,16 @@ def test_failed_logins_are_told_above_the_threshold_with_the_worst_address() -> 
     assert logins.judge(Counter({"10.9.8.7": 99}), Limits()) is None
     found = only(logins.judge(Counter({"10.9.8.6": 1, "10.9.8.7": 20}), limit))
     assert found.summary == "21 failed log-ins over ssh in 10 min, most from 10.9.8.7"
+
+
+def test_log_ins_are_unknown_only_where_a_server_runs_and_nothing_tells() -> None:
+    assert logins.verdict(None, False, Limits(20.0)).cleared == "no ssh server runs here"
+    with pytest.raises(SourceError) as unread:
+        logins.verdict(None, True, Limits(20.0))
+    assert "journal" in unread.value.message and "systemd-journal" in unread.value.remedy
+    assert logins.verdict([], True, Limits(20.0)).cleared == "0 failed log-ins over ssh in 10 min"
+    (found,) = logins.verdict([FAILED.format(m=1)] * 30, True, Limits(20.0)).findings
+    assert found.check == "security.logins"
 
 
 def test_only_the_last_ten_minutes_of_a_log_file_count(tmp_path: Path) -> None:

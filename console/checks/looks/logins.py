@@ -35,13 +35,19 @@ async def look(scene: Scene) -> Looked:
     lines = await _journal()
     if lines is None:
         lines = await files.look(lambda: tail(_PLACES, scene.now))
+    server = lines is not None or await files.look(_server)
+    return verdict(lines, server, scene.config.thresholds.get("failed_logins", Limits()))
+
+
+def verdict(lines: Iterable[str] | None, server: bool, limit: Limits) -> Looked:
+    """`lines` None: nothing that tells could be read. Raises SourceError as `look`."""
     if lines is None:
-        if await files.look(_server):
+        if server:
             remedy = "Run sevdeck as root, or in the group systemd-journal or adm"
-            raise SourceError("neither the journal nor /var/log/auth.log can be read", remedy=remedy)
+            raise SourceError("neither the journal nor the log file of sshd can be read", remedy=remedy)
         return Looked(cleared="no ssh server runs here")
     sources = attempts(lines)
-    found = judge(sources, scene.config.thresholds.get("failed_logins", Limits()))
+    found = judge(sources, limit)
     return Looked((found,) if found else (), f"{count(sum(sources.values()), 'failed log-in')} over ssh in 10 min")
 
 

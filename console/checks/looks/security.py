@@ -232,16 +232,23 @@ async def _files(scene: Scene) -> Looked:
         return Looked()
     blueprint, own = await scene.blueprint(), scene.config
     mine = [own.path] if own.path and inline_secrets(own) else []
-    looked, bad = await files.look(lambda: _open(blueprint, mine))
+    looked, bad = await files.look(lambda: looked_at(blueprint, mine))
     found = world_readable(bad) if bad else None
-    return Looked((found,) if found else (), f"{count(looked, 'file')} with secrets closed to other users")
+    return Looked((found,) if found else (), f"{count(looked, 'file')} for secrets closed to other users")
 
 
-def _open(blueprint: Blueprint, more: Sequence[Path]) -> tuple[int, list[Path]]:
-    """How many files with secrets there are, and which of them anybody may read. Raises OSError."""
-    secret = [path for path in files.settings(blueprint.project) if path.is_file() and files.holds_secrets(path)]
-    secret += [path for path in (*map(Path, blueprint.secrets), *more) if path.is_file()]
-    return len(secret), [path for path in secret if files.open_to_all(path)]
+def looked_at(blueprint: Blueprint, more: Sequence[Path]) -> tuple[int, list[Path]]:
+    """How many files may hold secrets, and which of them anybody may read. Raises OSError."""
+    certain = {*map(Path, blueprint.secrets), *more}
+    looked, bad = 0, []
+    for path in (*files.settings(blueprint.project), *sorted(certain)):
+        try:
+            looked += path.is_file()
+            if path.is_file() and files.open_to_all(path) and (path in certain or files.holds_secrets(path)):
+                bad.append(path)
+        except PermissionError:  # closed to us, too, who are somebody
+            looked += 1
+    return looked, bad
 
 
 def world_readable(bad: Sequence[Path]) -> Finding:
