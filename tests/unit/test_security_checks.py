@@ -115,6 +115,9 @@ def test_only_what_anybody_may_read_and_holds_secrets_is_told() -> None:
 def test_files_that_anybody_may_read_are_one_finding_with_the_command() -> None:
     found = only(security.world_readable([Path("/srv/.env"), Path("/srv/key")]))
     assert found.suggestions[0].title == "chmod 600 /srv/.env /srv/key"
+    odd = only(security.world_readable([Path("/srv/my shop\x1b[2J/.env")]))
+    told = (odd.summary, odd.suggestions[0].title, *odd.evidence)
+    assert all(text.isprintable() for text in told) and "'/srv/my shop" in told[1]
 
 
 FAILED = "Nov 23 13:0{m}:01 web sshd[7]: Failed password for invalid user admin from 10.9.8.7 port 22 ssh2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +58,7 @@ def invalid(blueprint: Blueprint, some: Sequence[Made]) -> Finding:
             "running containers are not touched by it, but nothing can be brought up and level 3 is refused",
             "none",
             0.9,
-            falsified_by=f"`{' '.join(compose.argv(blueprint.project, 'config', '--quiet'))}` says nothing",
+            falsified_by=f"`{shlex.join(compose.argv(blueprint.project, 'config', '--quiet'))}` says nothing",
         ),
         Status.FAIL if down else Status.WARN,
     )
@@ -87,7 +88,7 @@ def missing(blueprint: Blueprint, some: Sequence[Made], host: str = "") -> Findi
     needed = {name for w in blueprint.services if w not in gone for name in w.depends}
     hurts = [w for w in gone if w.restart != "no" or w.published or w.service in needed]
     lost = [w.service for w in gone]
-    line = " ".join(compose.argv(blueprint.project, "up", "--detach", "--no-recreate", *lost, host=host))
+    line = shlex.join(compose.argv(blueprint.project, "up", "--detach", "--no-recreate", *lost, host=host))
     everything = len(gone) == len(blueprint.services)
     found = advice(
         "configuration.missing",
@@ -131,7 +132,7 @@ def drift(blueprint: Blueprint, some: Sequence[Made], host: str = "") -> Finding
     if not bad:
         return None
     services = sorted({m.service for m in bad})
-    line = " ".join(compose.argv(blueprint.project, "up", "--detach", *services, host=host))
+    line = shlex.join(compose.argv(blueprint.project, "up", "--detach", *services, host=host))
     return advice(
         "configuration.drift",
         f"{count(len(services), 'service')} made of other settings than the files have now: {listed(services)}",
@@ -272,7 +273,7 @@ async def _made(scene: Scene) -> list[Made]:
 
 
 def _line(blueprint: Blueprint, scene: Scene, *command: str) -> str:
-    return " ".join(compose.argv(blueprint.project, *command, host=scene.config.docker.host))
+    return shlex.join(compose.argv(blueprint.project, *command, host=scene.config.docker.host))
 
 
 CHECKS = (

@@ -6,6 +6,7 @@ All of it is advice: nothing here is down. What a Compose file asks for may be r
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -258,7 +259,7 @@ def world_readable(bad: Sequence[Path]) -> Finding:
         f"any user of this host may read {listed(every)}",
         [f"{path} holds secrets, and others may read it" for path in every],
         Suggestion(
-            f"chmod 600 {' '.join(every)}",
+            f"chmod 600 {shlex.join(every)}",
             "passwords in it are known to whoever has an account, or a foot, on this host",
             "none",
             0.7,
