@@ -188,6 +188,9 @@ DEFAULT_THRESHOLDS: dict[str, Limits] = {
     "container_cpu": Limits(90.0, 98.0),  # percent of its limit
     "container_memory": Limits(90.0, 97.0),  # percent of its limit
     "errors_per_minute": Limits(20.0, 100.0),
+    "log_file": Limits(1.0, None),  # GiB of one container's log that nothing caps
+    "unlimited_memory": Limits(50.0, None),  # percent of the host's memory that one container without a limit holds
+    "failed_logins": Limits(20.0, None),  # over ssh in 10 min
 }
 
 

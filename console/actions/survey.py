@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from console.actions.engine import EngineDriver
 from console.actions.facts import ServiceContainer
 from console.errors import SourceError
 from console.programs.blueprint import Blueprint
+from console.programs.images import image_id, image_ids
 from console.text import clean
 from console.watch.source import Lane
 
@@ -38,37 +39,15 @@ async def survey(
         images, volumes = await asyncio.gather(engine.images(), engine.volumes())
     except SourceError as error:
         return replace(plan, problem=f"images and volumes could not be listed: {error.message}")
-    known = _image_ids(images)
+    known = image_ids(images)
     named = {n for w in plan.services for n in w.volumes}
     return replace(
         plan,
-        images={w.image: _image_id(known, w.image) for w in plan.services},
+        images={w.image: image_id(known, w.image) for w in plan.services},
         lost_volumes=tuple(sorted(named - volumes)),
         lost_binds=await _lost(plan) if local else (),
         taken=await _taken(plan, listing, containers, local),
     )
-
-
-def _image_ids(images: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for image in images:
-        ident = str(image.get("Id", ""))
-        for name in (*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ()), ident):
-            found[str(name)] = ident
-    return found
-
-
-def _image_id(known: Mapping[str, str], image: str) -> str:
-    """The id of an image by the name a Compose file gives it: without a tag it means `latest`.
-
-    >>> _image_id({"shop/app:latest": "sha256:1"}, "shop/app"), _image_id({}, "shop/app:2")
-    ('sha256:1', '')
-    """
-    plain = image.removeprefix("docker.io/library/").removeprefix("docker.io/")
-    tagged = plain if ":" in plain.rpartition("/")[2] or "@" in plain else f"{plain}:latest"
-    name, at, digest = tagged.partition("@")
-    by_digest = f"{name.rpartition(':')[0] or name}@{digest}" if at and ":" in name.rpartition("/")[2] else tagged
-    return known.get(image) or known.get(tagged) or known.get(by_digest) or ""
 
 
 async def _lost(plan: Blueprint) -> tuple[str, ...]:

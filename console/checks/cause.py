@@ -123,6 +123,7 @@ def join(case: Case) -> None:
     """Fills `case.causes`: every finding that another explains, and merges two views of one trouble."""
     _gather(case)
     _everything(case)
+    _missing(case)
     _dependencies(case)
     _full_cache(case)
     _path(case)
@@ -177,6 +178,21 @@ def _everything(case: Case) -> None:
             container = case.stack.container(label)
             if finding.check.startswith("containers.oom") and container and not container.memory_limit:
                 case.blame(finding, memory)
+
+
+def _missing(case: Case) -> None:
+    """Whoever needs a service that has no container suffers from that, and users do where nothing else is wrong."""
+    gone = _first(case, "configuration.missing")
+    if gone is None or gone.status is not Status.FAIL:
+        return
+    lost = set(gone.subject.split(", "))
+    hit = []
+    for label, finding in case.troubles.items():
+        way = {label} | case.stack.reach.get(label, frozenset())
+        if any(lost & set(c.depends_on) for service in way for c in case.stack.services.get(service, ())):
+            hit.append(finding)
+    for symptom in [*hit, *(path_failures(case) if hit or not case.troubles else ())]:
+        case.blame(symptom, gone)
 
 
 def _from_sign(sign: Sign, check: str, summary: str, subject: str) -> Finding:
@@ -380,6 +396,7 @@ _GLOBAL = (
     "database.password",
     "database.cache_full",
     "probes.business",
+    "configuration.missing",
 )
 
 

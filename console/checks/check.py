@@ -6,8 +6,10 @@ Whatever asks "is it well?" is a Check: diagnosis, validation after recovery, pl
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from console.text import clean
 
 # What can be looked at, in the order in which a person reads it. The eighth group, collection, is the evidence bundle.
 GROUPS = ("quick", "logs", "connectivity", "performance", "database", "configuration", "security")
@@ -62,6 +64,23 @@ class Finding:
     def key(self) -> str:
         """Names the finding while it lasts: the same trouble of the same thing has the same key."""
         return f"{self.check}:{self.subject}"
+
+
+def advice(
+    check: str, summary: str, evidence: Iterable[str], suggestion: Suggestion, status: Status = Status.WARN
+) -> Finding:
+    """A finding about how things are made, with what to do about it; `check` begins with its group.
+
+    Names and paths are others' words: all of it is cleaned here.
+    """
+    told = replace(
+        suggestion,
+        title=clean(suggestion.title),
+        why=clean(suggestion.why),
+        falsified_by=clean(suggestion.falsified_by),
+    )
+    lines = tuple(clean(line) for line in evidence)
+    return Finding(check, check.partition(".")[0], status, clean(summary), lines, (told,))
 
 
 def overall(findings: Iterable[Finding]) -> Status:

@@ -129,7 +129,7 @@ def _impact(case: Case, finding: Finding) -> tuple[float, str]:
     symptoms = case.symptoms(finding)
     worst = max([finding.status, *(s.status for s in symptoms)], key=lambda s: s.rank)
     score = {Status.FAIL: 1000.0, Status.WARN: 300.0, Status.UNKNOWN: 200.0, Status.OK: 0.0}[worst]
-    if (finding.group in _HYGIENE or finding.check == "database.backup") and not symptoms:
+    if worst is Status.WARN and (finding.group in _HYGIENE or finding.check == "database.backup"):
         score -= 250  # it was so yesterday, too
     if finding.check == "sources.containers":
         score += 250  # nothing else is known without it

@@ -25,7 +25,13 @@ Rule = Callable[[Case, Finding], Suggestion]
 
 
 def suggestions(case: Case, cause: Finding) -> tuple[Suggestion, ...]:
-    """The main suggestion first, then the suspect change where there is one. Symptoms are on the first."""
+    """The main suggestion first, then the suspect change where there is one. Symptoms are on the first.
+
+    What a check has computed itself stays: it knew more than the rules here.
+    """
+    if cause.suggestions:
+        first, *others = cause.suggestions
+        return (replace(first, symptoms=tuple(f.summary for f in case.symptoms(cause))), *others)
     label = case.service(cause)
     foreign = label in case.stack.services and label not in case.stack.watched
     # A check that asked knows more than a rule; `cause` may bring several.

@@ -27,6 +27,8 @@ class Wanted:
     anonymous: bool = False  # it asks for a volume without a name
     depends: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()  # full names
+    restart: str = "no"
+    published: tuple[str, ...] = ()  # "ADDRESS INSIDE/PROTOCOL"; without an address on all: "0.0.0.0 80/tcp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,9 @@ class Blueprint:
     project: ComposeProject
     services: tuple[Wanted, ...] = ()
     problem: str = ""
+    refused: bool = False  # the problem is the files': Compose has read them and says no
+    unset: tuple[str, ...] = ()  # variables that the files use and nobody sets
+    secrets: tuple[str, ...] = ()  # paths of files that are given to services as secrets
     images: Mapping[str, str] = field(default_factory=dict)  # image of `services` -> id here, "" when absent
     lost_volumes: tuple[str, ...] = ()  # named by the files and not here
     lost_binds: tuple[str, ...] = ()  # paths that are mounted and do not exist
@@ -112,7 +117,18 @@ def _one(
         anonymous=any(m.get("type") == "volume" and not m.get("source") for m in mounts),
         depends=_words(body.get("depends_on") or ()),
         networks=tuple(sorted(_words(networks.get(n, n) for n in body.get("networks") or ()))),
+        restart=clean(str(body.get("restart") or "no"), 40),
+        published=_words(
+            f"{port.get('host_ip') or '0.0.0.0'} {port.get('target')}/{port.get('protocol', 'tcp')}"
+            for port in body.get("ports") or ()
+        ),
     )
+
+
+def secret_files(rendered: Mapping[str, Any]) -> tuple[str, ...]:
+    """Paths of the files behind `secrets:`. Raises as `wanted`."""
+    told = (rendered.get("secrets") or {}).values()
+    return _words(secret["file"] for secret in told if (secret or {}).get("file"))
 
 
 def _named(mount: Mapping[str, Any]) -> bool:

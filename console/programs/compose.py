@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from console.programs.blueprint import Blueprint, ComposeProject, wanted
+from console.programs.blueprint import Blueprint, ComposeProject, secret_files, wanted
 from console.programs.docker import run_docker
 from console.text import clean
 
 DEADLINE = 3.0  # seconds for one `docker compose config`; it takes about 0.1
+_UNSET = re.compile(r'The \\?"(\w+)\\?" variable is not set')
+# Failures that say nothing of the files: no such plugin, or a file that this user may not read.
+_NOT_THE_FILES = re.compile(r"is not a docker command|unknown (?:shorthand )?flag|permission denied", re.IGNORECASE)
 _HERE = ("--pull", "never", "--no-build")  # what is made, is made of images that are on this host
 CREATE = ("up", "--no-start", *_HERE)
 UP = ("up", "--detach", *_HERE)
@@ -59,9 +63,13 @@ async def read(project: ComposeProject, host: str = "", deadline: float = DEADLI
         )
     )
     if not rendered.ok:
-        return Blueprint(project, problem=clean(rendered.error, 300) or "docker compose config failed")
+        refused = bool(rendered.code) and not rendered.missing and not _NOT_THE_FILES.search(rendered.error)
+        problem = clean(rendered.error, 300) or "docker compose config failed"
+        return Blueprint(project, problem=problem, refused=refused)
     try:
-        return Blueprint(project, wanted(json.loads(rendered.out), _hashes(hashed.out)))
+        told = json.loads(rendered.out)
+        unset = tuple(dict.fromkeys(_UNSET.findall(rendered.error)))
+        return Blueprint(project, wanted(told, _hashes(hashed.out)), unset=unset, secrets=secret_files(told))
     except (ValueError, AttributeError, TypeError) as error:
         return Blueprint(project, problem=f"docker compose config gave no JSON: {clean(str(error), 200)}")
 
