@@ -273,7 +273,8 @@ class Sevdeck(App[int]):
         """The findings of the readings, and of checks that were asked for, judged together."""
         from console.checks.judge import judge
 
-        findings = judge(self._readings, self._config, time.time(), more)
+        changes = self._diagnosing.history.recent if self._diagnosing is not None else ()
+        findings = judge(self._readings, self._config, time.time(), more, changes)
         if self._contained:
             from console.actions.containment.explaining import explained
 
@@ -462,12 +463,15 @@ class Sevdeck(App[int]):
         self.theme = THEMES[(at + 1) % len(THEMES)]
 
     def do_finding_why(self, subject: str = "") -> None:
+        from console.actions.diagnosing import checks
         from console.checks.diagnose import Diagnosing
         from console.checks.scene import Scene
         from screens.diagnosis import DiagnosisScreen
 
         if self._diagnosing is None:  # kept: what was found stays known, and there is never a second run beside one
-            self._diagnosing = Diagnosing(lambda: Scene(self._config, data_dir=self._data_dir))
+            self._diagnosing = Diagnosing(
+                lambda: Scene(self._config, data_dir=self._data_dir), checks, judged=self._judged
+            )
         self._open(DiagnosisScreen(self._diagnosing, self._judged))
 
     def do_watch_pause(self, subject: str = "") -> None:

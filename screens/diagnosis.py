@@ -93,7 +93,6 @@ class DiagnosisScreen(ConsoleScreen):
     DiagnosisScreen #detail { height: 1fr; }
     """
 
-    changed: var[Sequence[str]] = var(())  # what has changed since the last good run, a line each
     joined: var[Sequence[Finding] | None] = var(None)  # the findings of readings and checks, judged
 
     def __init__(self, diagnosing: Diagnosing, judge: Judge) -> None:
@@ -166,10 +165,6 @@ class DiagnosisScreen(ConsoleScreen):
         if self.is_mounted:
             self._fill()
 
-    def watch_changed(self) -> None:
-        if self.is_mounted:
-            self._fill()
-
     def watch_now(self) -> None:
         if self.is_mounted:
             self._show()
@@ -204,7 +199,7 @@ class DiagnosisScreen(ConsoleScreen):
 
     def _fill_causes(self, width: int, room: int, now: float) -> None:
         found = self.joined or ()
-        rows = cause_rows(found, width, room, now, self._diagnosing.seen, self.changed)
+        rows = cause_rows(found, width, room, now, self._diagnosing.seen, *self._changed)
         count = len(trees(found))
         if found:
             failing = sum(tree.cause.status is Status.FAIL for tree in trees(found))
@@ -216,6 +211,11 @@ class DiagnosisScreen(ConsoleScreen):
             rows += cleared_rows(self._diagnosing.groups)
             self._causes.title = "What is well" if rows else "Nothing is known yet"
         self._causes.rows = rows
+
+    @property
+    def _changed(self) -> tuple[str, Sequence[str]]:
+        """Since when, and what, a line each."""
+        return self._diagnosing.history.told(self.now or time.time())
 
     @property
     def _selected(self) -> str:
@@ -255,7 +255,7 @@ class DiagnosisScreen(ConsoleScreen):
         if group is not None and kind[:1] in "gc":
             return f"Checks of {group.name}", group_lines(group, now, width)
         if key == CHANGES:
-            return "Changed since the last good run", bullets(self.changed, width)
+            return f"Changed {self._changed[0]}", bullets(self._changed[1], width)
         if key == CLEARED:
             return "What is well", bullets([words for _, words in cleared(self._diagnosing.groups)], width)
         tree, symptom = self._selection()

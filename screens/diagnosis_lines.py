@@ -139,7 +139,13 @@ def _labelled(label: str, text: str, width: int) -> list[Line]:
 
 
 def cause_rows(
-    findings: Sequence[Finding], width: int, room: int, now: float, seen: Seen, changed: Sequence[str] = ()
+    findings: Sequence[Finding],
+    width: int,
+    room: int,
+    now: float,
+    seen: Seen,
+    since: str = "",
+    changed: Sequence[str] = (),
 ) -> list[Row]:
     """Causes, beneath each what to do and what follows from it.
 
@@ -147,7 +153,7 @@ def cause_rows(
     """
     found = trees(findings)
     whole = sum(1 + len(tree.cause.suggestions) + len(tree.symptoms) for tree in found) + bool(changed)
-    rows = [changed_row(changed)] if changed else []
+    rows = [changed_row(since, changed)] if changed else []
     for tree in found:
         rows += [_finding_row(tree.cause, width, now, seen), *_suggestion_rows(tree.cause, width)]
         if whole <= room or len(tree.symptoms) == 1:
@@ -178,9 +184,9 @@ def _suggestion_rows(finding: Finding, width: int) -> list[Row]:
     ]
 
 
-def changed_row(changed: Sequence[str]) -> Row:
-    """What has changed since the last good run, in one row: a recent change is the first suspect."""
-    return Row(CHANGES, line(mark(WARN), Span(" changed since the last good run: ", "strong"), "; ".join(changed)))
+def changed_row(since: str, changed: Sequence[str]) -> Row:
+    """What has changed since then, in one row: a recent change is the first suspect."""
+    return Row(CHANGES, line(mark(WARN), Span(f" changed {since}: ", "strong"), "; ".join(changed)))
 
 
 def cleared_row(words: Sequence[str]) -> Row:

@@ -126,6 +126,10 @@ async def known(scene: Scene) -> Baseline | None:
 
 async def take(scene: Scene) -> Baseline:
     """This moment. Raises SourceError when the engine does not answer."""
+    return await scene.once("moment", lambda: _taken(scene))
+
+
+async def _taken(scene: Scene) -> Baseline:
     project = await scene.project()
     ours = [made(one) for one in await scene.watched()]
     every = [made(one) for one in (await scene.inspects()).values()]

@@ -7,10 +7,11 @@ what to do about each cause. Everything is computed from one look; nothing is re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
+from console.checks.change import Change
 from console.checks.check import Finding, Status
 from console.checks.logs import Sign
 from console.checks.topology import Topology
@@ -73,6 +74,7 @@ class Case:
     now: float
     findings: list[Finding]
     signs: dict[str, Sign]
+    changes: Sequence[Change] = ()  # of the last hour
     probes: dict[str, ProbeResult] = field(default_factory=dict)  # by name
     owners: dict[str, str] = field(default_factory=dict)  # probe name -> service
     troubles: dict[str, Finding] = field(default_factory=dict)  # service -> its worst hard trouble
@@ -109,9 +111,15 @@ class Case:
 
 
 def open_case(
-    readings: Readings, stack: Topology, config: Config, now: float, findings: list[Finding], signs: dict[str, Sign]
+    readings: Readings,
+    stack: Topology,
+    config: Config,
+    now: float,
+    findings: list[Finding],
+    signs: dict[str, Sign],
+    changes: Sequence[Change] = (),
 ) -> Case:
-    case = Case(readings, stack, config, now, findings, signs)
+    case = Case(readings, stack, config, now, findings, signs, changes)
     reading = readings.probes.value
     for probe in reading.probes if reading else ():
         case.probes[probe.name] = probe

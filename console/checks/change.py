@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from console.checks.wording import span
 
+RECENT = 3600.0  # seconds: any change in the last hour is suspect number one
+TOGETHER = 120.0  # seconds: containers created within this are one `up`, not a change of one of them
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

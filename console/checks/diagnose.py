@@ -10,13 +10,14 @@ import contextvars
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from console.checks.check import GROUPS, Finding, Status, overall
 from console.checks.daemons import DaemonThreads
 from console.checks.diagnosis import Check, CheckResult, Diagnosis, run_all
+from console.checks.history import History, keep_if_good, look_back
 from console.checks.judge import judge
 from console.checks.looks import every
 from console.checks.scene import Scene
@@ -33,6 +34,7 @@ class Outcome:
     diagnosis: Diagnosis
     took: float
     at: float
+    history: History = field(default_factory=History)
 
 
 async def diagnose(
@@ -49,14 +51,17 @@ async def diagnose(
     """
     began = time.monotonic()
     running = asyncio.ensure_future(run_all(scene, every() if checks is None else checks, groups=groups, told=told))
+    looking_back = asyncio.ensure_future(look_back(scene))
     try:
         looked = readings if isinstance(readings, Readings) else await readings
-        diagnosis = await running
+        diagnosis, history = await running, await looking_back
     finally:
         running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        looking_back.cancel()
+        await asyncio.gather(running, looking_back, return_exceptions=True)
     now = time.time()
-    return Outcome(tuple(judge(looked, config, now, diagnosis.findings)), diagnosis, time.monotonic() - began, now)
+    findings = judge(looked, config, now, diagnosis.findings, history.recent)
+    return Outcome(tuple(findings), diagnosis, time.monotonic() - began, now, history)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,8 @@ class Diagnosing:
     """The checks of a console: what each said last, and at most one run at a time.
 
     A run has a thread and a loop of its own: a check that never gives the loop back must not take the console with it.
-    `heard` is called in the caller's loop whenever something has become known.
+    `heard` is called in the caller's loop whenever something has become known. `judged` adds what the live readings
+    say: where all of it is good after a run of all checks, it is kept as the last good look.
     """
 
     def __init__(
@@ -129,7 +135,10 @@ class Diagnosing:
         scene: Callable[[], Scene],
         checks: Callable[[], Sequence[Check]] = every,
         clock: Callable[[], float] = time.time,
+        judged: Callable[[Sequence[Finding]], Sequence[Finding]] = lambda found: found,
     ) -> None:
+        self.history = History()
+        self._judged = judged
         self.heard: Callable[[], None] = lambda: None
         self._runs = 0  # under way, or waiting for one that was left
         self._scene = scene
@@ -191,7 +200,11 @@ class Diagnosing:
         try:
             checks = self._list()
             tell(self._begun, checks, set(groups) or set(GROUPS), stop)
-            await run_all(scene, checks, groups=groups, told=lambda result: tell(self._ended, result))
+            asked = run_all(scene, checks, groups=groups, told=lambda result: tell(self._ended, result))
+            diagnosis, history = await asyncio.gather(asked, look_back(scene))
+            tell(self._looked_back, history)
+            if not groups:
+                await keep_if_good(scene, self._judged(diagnosis.findings))
         finally:
             await scene.close()
 
@@ -208,6 +221,10 @@ class Diagnosing:
     def _ended(self, result: CheckResult) -> None:
         if (state := self._states.get(result.check)) is not None:
             self._change({**self._states, result.check: CheckState(state.check, result, self._clock())})
+
+    def _looked_back(self, history: History) -> None:
+        self.history = history
+        self.heard()
 
     def _change(self, states: dict[str, CheckState]) -> None:
         self._states = states

@@ -11,12 +11,14 @@ from dataclasses import replace
 from console.checks import cause as causes
 from console.checks import logs, sentence
 from console.checks.cause import Case
+from console.checks.change import Change
 from console.checks.check import Finding, Status, Suggestion
 from console.checks.connectivity import probe_findings
 from console.checks.containers import LOOP_DEATHS, STARTING_GRACE, container_findings
 from console.checks.performance import metric_findings
 from console.checks.sources import source_findings
-from console.checks.suggest import suggestions, suspect
+from console.checks.suggest import suggestions
+from console.checks.suspects import suspect, told
 from console.checks.system import host_findings
 from console.checks.topology import Topology, topology
 from console.checks.wording import clock, shorten, span
@@ -28,10 +30,13 @@ _HYGIENE = ("configuration", "security")
 _GLOBAL = ("sources.containers", "host.disk", "host.inodes", "logs.disk_full", "host.memory")
 
 
-def judge(readings: Readings, config: Config, now: float, more: Sequence[Finding] = ()) -> list[Finding]:
+def judge(
+    readings: Readings, config: Config, now: float, more: Sequence[Finding] = (), changes: Sequence[Change] = ()
+) -> list[Finding]:
     """What is wrong now: causes by impact, then their symptoms (`cause` set). Empty: nothing is wrong.
 
-    `more` are findings of checks that were asked for; they explain, and are explained, like all others.
+    `more` are findings of checks that were asked for; they explain, and are explained, like all others. `changes` of
+    the last hour are the suspects.
     """
     stack = topology(readings.containers.value, config)
     findings = _look(readings, stack, config, now)
@@ -41,7 +46,7 @@ def judge(readings: Readings, config: Config, now: float, more: Sequence[Finding
         return []
     findings, starting = _excuse_starting(readings, stack, findings, now)
     heard = _heard(readings, now)
-    case = causes.open_case(readings, stack, config, now, findings, logs.signs(heard))
+    case = causes.open_case(readings, stack, config, now, findings, logs.signs(heard), changes)
     if starting is not None:
         for finding in findings:
             if finding.check == "probes.starting":
@@ -160,7 +165,7 @@ def _told(case: Case, finding: Finding) -> Finding:
     text = sentence.describe(case, finding) + _rest(case, finding, symptoms)
     evidence = list(finding.evidence)
     if changed := suspect(case, finding):
-        evidence.append(f"recent change: {changed}")
+        evidence.append(f"recent change: {told(changed, case, finding)}")
     evidence += [f"explains: {s.summary}" for s in symptoms]
     return replace(
         finding,

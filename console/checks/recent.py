@@ -7,15 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from console.checks import baseline, migrations
 from console.checks.baseline import Baseline
-from console.checks.change import Change
+from console.checks.change import RECENT, TOGETHER, Change
 from console.checks.made import Made, listed, made
 from console.checks.migrations import Migration
 from console.checks.scene import Scene
-from console.checks.suggest import RECENT_CHANGE
 from console.errors import SourceError
 from console.watch.inspected import moment
-
-_TOGETHER = 120.0  # seconds: containers created within this are one `up`
 
 
 async def recent_changes(scene: Scene) -> tuple[Change, ...]:
@@ -24,7 +21,7 @@ async def recent_changes(scene: Scene) -> tuple[Change, ...]:
     now, before, newest = await asyncio.gather(baseline.take(scene), baseline.known(scene), migrations.newest(scene))
     built = await _built(scene, some)
     found = [*containers(some, before, built), *settings(now, before, some), *applied(newest, before)]
-    fresh = [c for c in found if c.when is not None and 0 <= scene.now - c.when <= RECENT_CHANGE]
+    fresh = [c for c in found if c.when is not None and 0 <= scene.now - c.when <= RECENT]
     return tuple(sorted(fresh, key=lambda change: -(change.when or 0.0)))
 
 
@@ -36,7 +33,7 @@ def containers(some: Sequence[Made], before: Baseline | None, built: Mapping[str
     found = [_of(m, before, built) for m in some if m.created is not None]
     plain = [c for c in found if c.kind == "container"]
     times = [c.when for c in plain if c.when is not None]
-    if len(plain) == len(some) > 1 and max(times) - min(times) <= _TOGETHER:
+    if len(plain) == len(some) > 1 and max(times) - min(times) <= TOGETHER:
         text = f"all {len(some)} containers were made together"
         return [Change("container", "", text, max(times), tuple(c.what for c in plain), _services(some))]
     return found
@@ -51,7 +48,7 @@ def _of(m: Made, before: Baseline | None, built: Mapping[str, float]) -> Change:
     if was is not None and was.hash != m.hash:
         return Change("settings", m.label, f"{m.label}: made of other settings", m.created, evidence, mine)
     age = (m.created or 0.0) - built.get(m.image_id, 0.0)
-    if was is None and 0 <= age <= RECENT_CHANGE:
+    if was is None and 0 <= age <= RECENT:
         return Change("image", m.label, f"{m.label}: made of a new image {m.image}", m.created, evidence, mine)
     return Change("container", m.label, f"{m.label}: container made anew of {m.image}", m.created, evidence, mine)
 

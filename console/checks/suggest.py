@@ -13,13 +13,11 @@ from console.checks.cause import Case, is_business
 from console.checks.check import Finding, Suggestion
 from console.checks.logs import recent_errors
 from console.checks.sentence import began, hangs, known_well
+from console.checks.suspects import going_back, suspect
 from console.checks.weighing import weighed
-from console.checks.wording import clock, shorten, span, status_code
-from console.watch.containers import Container
+from console.checks.wording import shorten, status_code
 
-RECENT_CHANGE = 3600.0  # seconds: any change in the last hour is suspect number one
 _SETTLE = 30.0  # seconds after a restart before it may be said that it did not help
-_TOGETHER = 120.0  # containers created within this are one `up`, not a change of one of them
 
 Rule = Callable[[Case, Finding], Suggestion]
 
@@ -27,54 +25,24 @@ Rule = Callable[[Case, Finding], Suggestion]
 def suggestions(case: Case, cause: Finding) -> tuple[Suggestion, ...]:
     """The main suggestion first, then the suspect change where there is one. Symptoms are on the first.
 
-    What a check has computed itself stays: it knew more than the rules here.
+    What a check has computed itself stays: it knew more than the rules here, and may bring several.
     """
-    if cause.suggestions:
-        first, *others = cause.suggestions
-        return (replace(first, symptoms=tuple(f.summary for f in case.symptoms(cause))), *others)
     label = case.service(cause)
     foreign = label in case.stack.services and label not in case.stack.watched
-    # A check that asked knows more than a rule; `cause` may bring several.
-    main, *rest = cause.suggestions or (RULES.get(cause.check, _look)(case, cause),)
+    main, *rest = cause.suggestions or (_rule(cause)(case, cause),)
     if foreign:
         main, rest = _foreign(case, cause), []
     symptoms = tuple(f.summary for f in case.symptoms(cause))
     found = [replace(weighed(main, cause, label), symptoms=symptoms), *rest]
     changed = suspect(case, cause)
     if changed and not foreign and not main.title.startswith("roll back"):
-        against = "it was the same release before the trouble began"
-        found.append(Suggestion(f"or roll back {label}", changed, "none", 0.4, falsified_by=against))
+        found.append(going_back(changed, case, cause))
     return tuple(found)
 
 
 def _foreign(case: Case, cause: Finding) -> Suggestion:
     why = "it is not part of the project that this console looks after; recovery levels do not touch it"
     return Suggestion(f"tell whoever runs {case.service(cause)}", why, "none", 0.3)
-
-
-def suspect(case: Case, cause: Finding) -> str:
-    """The recent change of the cause's service, in words; "" when it was not changed lately or with all others."""
-    container = _container(case, cause)
-    if container is None or container.created_at is None:
-        return ""
-    age = case.now - container.created_at
-    start = began(case, cause)
-    if not 0 <= age <= RECENT_CHANGE or (start is not None and start < container.created_at - 5):
-        return ""
-    others = case.stack.siblings(container)
-    together = [o for o in others if o.created_at and abs(o.created_at - container.created_at) <= _TOGETHER]
-    if others and len(together) == len(others) and "loop" not in cause.check:
-        return ""
-    lead = f", {span(start - container.created_at)} before the trouble" if start else ""
-    label = case.service(cause)
-    return f"{label} was created from {container.image} at {clock(container.created_at, case.now)}{lead}"
-
-
-def _container(case: Case, cause: Finding) -> Container | None:
-    label = case.service(cause)
-    if is_business(case, cause) or case.role(label) == "edge":
-        label = _app(case) or label
-    return case.stack.container(label) if label else None
 
 
 def _level1(case: Case, label: str) -> str:
@@ -386,7 +354,6 @@ RULES: dict[str, Rule] = {
     "database.password": _password,
     "database.cache_full": _cache_full,
     "metrics.limit": _metric,
-    "metrics.unknown": _source,
     "sources.containers": _engine,
     "sources.host": _source,
     "sources.probes": _source,
@@ -396,3 +363,8 @@ RULES: dict[str, Rule] = {
     "logs.flood": _flood,
     "logs.burst": _burst,
 }
+
+
+def _rule(cause: Finding) -> Rule:
+    """A check that hung or broke is a source that is silent."""
+    return _source if cause.check.endswith(".unknown") else RULES.get(cause.check, _look)

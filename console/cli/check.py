@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from console.cli.as_json import rfc3339
 from console.cli.call import Call
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def register(commands: Any) -> None:
     check.add_argument("group", nargs="*", type=_group, metavar="GROUP", help=", ".join(GROUPS))
     check.set_defaults(run=_check)
     diagnose = commands.add_parser("diagnose", help="what is broken, why we think so, what to do, and what is well")
+    diagnose.add_argument(
+        "--accept", action="store_true", help="what runs now is meant to: do not tell of it as new again"
+    )
     diagnose.set_defaults(run=_diagnose)
 
 
@@ -50,7 +54,7 @@ def _check(call: Call) -> int:
 
 
 def _diagnose(call: Call) -> int:
-    outcome, readings = asyncio.run(_looked(call, ()))
+    outcome, readings = asyncio.run(_looked(call, (), keep=True))
     findings, decision = list(outcome.findings), proposed(call, readings, outcome)
     data = {
         "status": _status(findings),
@@ -62,24 +66,34 @@ def _diagnose(call: Call) -> int:
             {"check": r.check, "group": r.group, "status": r.status, "took": round(r.took, 3), "cleared": r.cleared}
             for r in outcome.diagnosis.results
         ],
+        "changes": [
+            {"what": c.what, "kind": c.kind, "at": rfc3339(c.when) if c.when else None, "services": c.services}
+            for c in outcome.history.recent
+        ],
         "bundle": None,
     }
     call.answer(data, lambda: "\n".join(told(outcome, readings, decision)))
     return exit_code(findings)
 
 
-async def _looked(call: Call, groups: Sequence[str]) -> tuple[Outcome, Readings]:
+async def _looked(call: Call, groups: Sequence[str], *, keep: bool = False) -> tuple[Outcome, Readings]:
+    """`keep`: this is a whole diagnosis, which is kept as the last good look where it is one."""
     from dataclasses import replace
 
     from console.actions.diagnosing import checks
+    from console.checks.daemons import DaemonThreads
     from console.checks.diagnose import diagnose
+    from console.checks.history import keep_if_good
     from console.checks.scene import Scene
     from console.watch.look import look
 
+    asyncio.get_running_loop().set_default_executor(DaemonThreads())
     scene = Scene(call.config, data_dir=call.data_dir)
     looking = asyncio.ensure_future(look(call.config))
     try:
         outcome = await diagnose(call.config, looking, scene, groups, checks=checks())
+        if keep:
+            await keep_if_good(scene, outcome.findings, accept=call.args.accept)
         return replace(outcome, findings=tuple(_explained(call, list(outcome.findings)))), await looking
     finally:
         await scene.close()
@@ -165,6 +179,9 @@ def told(outcome: Outcome, readings: Readings, decision: Decision | None) -> Ite
                 yield f"      wrong if {suggestion.falsified_by}"
         yield from _symptoms(finding, findings)
         yield ""
+    since, changed = outcome.history.told(outcome.at)
+    if findings and changed:
+        yield f"changed {since}: {'; '.join(changed)}"
     if decision is not None:
         yield f"severity of an incident: {decision.label} ({decision.clause})"
     well = [*_seen(readings), *outcome.diagnosis.cleared] if not findings else outcome.diagnosis.cleared

@@ -9,7 +9,9 @@ import pytest
 from textual.pilot import Pilot
 
 from console.app import Sevdeck
+from console.checks.change import Change
 from console.checks.check import Finding, Status, Suggestion
+from console.checks.history import History
 from console.config import DockerConfig
 from console.errors import SourceError
 from console.incident.records import Incident
@@ -63,7 +65,7 @@ async def test_live_findings_are_told_at_once_while_nothing_of_the_checks_is_kno
         assert rows[1] == "✖ app is hung: /readyz no answer in 3 s since 14:11:20; edge 504"
         assert rows[2] == "  why  app runs but does not answer; its dependencies are well."
         assert rows[3] == "  → restart app (level 1)"
-        assert rows[4] == "    a opens Recovery at level 1 for app · 80% sure"
+        assert rows[4].startswith("    a opens Recovery at level 1 for app · 80% sure · costs: app is away for some")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (80, 18)])
@@ -221,10 +223,13 @@ async def test_what_has_changed_stands_first_and_is_absent_when_nothing_has() ->
     async with on_stage(stage.screen, SIZE, stage.tell) as pilot:
         await shows(pilot, "app is hung")
         assert not any("changed since" in row for row in text(pilot))
-        stage.screen.changed = ("app: shop/app:1.4 became shop/app:1.5 at 14:02", "compose.yaml was changed at 14:01")
+        image = Change("image", "app", "app: shop/app:1.4 became shop/app:1.5", NOW - 600)
+        file = Change("file", "compose.yaml", "compose.yaml was changed", NOW - 660)
+        stage.diagnosing.history = History(since_good=(image, file), good_at=NOW - 9000)
+        stage.diagnosing.heard()
         await shows(pilot, "▲ changed since the last good run: app: shop/app:1.4")
         await pilot.press("up")
-        await shows(pilot, "· compose.yaml was changed at 14:01")
+        await shows(pilot, "· compose.yaml was changed, 11 min ago")
 
 
 async def test_the_console_leads_from_the_diagnosis_to_a_level_and_back(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_diagnosis_keeps_the_keys_of_a_check_and_adds_its_own(
     config.write_text('[docker]\nhost = "unix:///nonexistent/docker.sock"\n')
     assert main(["--config", str(config), "--json", "diagnose"]) == 4
     data = json.loads(capsys.readouterr().out)
-    assert {"status", "took", "findings", "suggestions", "bundle", "severity", "checks"} == set(data)
+    assert {"status", "took", "findings", "suggestions", "bundle", "severity", "checks", "changes"} == set(data)
     first = data["suggestions"][0]
     assert first["rank"] == 1
     assert {"title", "why", "action", "confidence", "symptoms"} <= set(first)

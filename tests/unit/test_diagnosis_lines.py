@@ -95,7 +95,7 @@ def test_symptoms_fold_before_a_cause_is_out_of_sight_and_changes_stand_first() 
     found = [HUNG, DISK, EDGE, other]
     whole = cause_rows(found, 60, 5, NOW, live)
     assert [row.key.partition(":")[0] for row in whole] == ["f", "s0", "f", "f", "f"]
-    folded = cause_rows(found, 60, 4, NOW, live, ["app 1.4 became 1.5"])
+    folded = cause_rows(found, 60, 4, NOW, live, "since the last good run", ["app 1.4 became 1.5"])
     assert words([row.spans for row in folded]) == [
         "▲ changed since the last good run: app 1.4 became 1.5",
         "✖ app is hung",

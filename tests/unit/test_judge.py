@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from console.checks.change import Change
 from console.checks.check import Status
 from console.checks.judge import headline, judge
 from console.config import Config, DockerConfig
@@ -430,6 +431,27 @@ def test_a_recent_change_is_named_as_suspect() -> None:
     top = judge(readings((changed,), (APP_TIMEOUT, EDGE_504)), CONFIG, NOW)[0]
     assert any("shop/app:1.5" in line and "before the trouble" in line for line in top.evidence)
     assert [s.title for s in top.suggestions] == ["restart app (level 1)", "or roll back app"]
+
+
+def test_of_the_changes_of_the_last_hour_the_likeliest_of_the_service_is_suspected() -> None:
+    made = Change("container", "app", "app: container made anew of shop/app:1", NOW - 500, services=("app",))
+    image = Change("image", "app", "app: image a -> b", NOW - 600, services=("app",))
+    file = Change("file", "/srv/app.conf", "/srv/app.conf was changed", NOW - 550, services=("app", "edge"))
+    other = Change("image", "redis", "redis: image c -> d", NOW - 600, services=("redis",))
+    late = Change("image", "app", "app: image b -> c", NOW, services=("app",))
+    looked = readings((HUNG,), (APP_TIMEOUT, EDGE_504))
+
+    def second(*changes: Change) -> str:
+        return judge(looked, CONFIG, NOW, (), changes)[0].suggestions[-1].title
+
+    assert second(made, image, file, other) == "or roll back app"
+    assert second(other, file) == "or take back the change of /srv/app.conf"
+    assert second(Change("settings", "app", "app: made of other settings", NOW - 500, services=("app",))) == (
+        "or take back the settings of app"
+    )
+    assert second(Change("migration", "t", "migration 0007 (t)", NOW - 500)) == "or look at migration 0007 (t)"
+    assert second(other, late) == "restart app (level 1)"
+    assert "recent change: app: image a -> b at" in "\n".join(judge(looked, CONFIG, NOW, (), [image])[0].evidence)
 
 
 def test_a_stack_that_is_new_as_a_whole_suspects_no_single_service() -> None:
