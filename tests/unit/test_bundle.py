@@ -158,6 +158,18 @@ async def test_what_hangs_is_late_and_the_others_are_there(twin: EngineTwin) -> 
         assert json.loads(bundle.manifest())["clock"]["engine_ahead_seconds"] is None
 
 
+async def test_an_engine_that_answers_nonsense_costs_its_items_and_no_other(twin: EngineTwin) -> None:
+    twin.answers["/containers/json"] = (200, {"Id": 3})
+    twin.answers["/info"] = (200, [1])
+    async with made(scene_of(twin)) as bundle:
+        assert json.loads(bundle.manifest())["clock"]["engine_ahead_seconds"] is None
+        assert item(bundle, "host/uptime.txt").name and item(bundle, "docker/version.json").ok
+    twin.answers["/containers/json"] = (200, 7)
+    async with made(scene_of(twin)) as bundle:
+        assert item(bundle, "services").status == FAILED and "it broke (TypeError)" in item(bundle, "services").reason
+        assert "known values could not be looked for" in "\n".join(preview(bundle))
+
+
 async def test_there_is_a_bundle_also_when_nothing_ends(twin: EngineTwin) -> None:
     async def never() -> Got:
         await asyncio.Event().wait()
