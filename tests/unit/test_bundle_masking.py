@@ -120,6 +120,17 @@ def test_what_people_wrote_into_the_journal_stays_and_their_numbers_do_not() -> 
     assert "says: it is down" in clear["text"] and planted.PHONE not in json.dumps(clear)
 
 
+def test_a_quote_that_never_closes_ends_with_its_line() -> None:
+    lines = 'text="half of a message\nnext line "with quotes"\n'
+    assert Masker().text(lines, Counter()) == lines
+
+
+def test_long_values_of_many_words_are_judged_at_once() -> None:
+    began = time.process_time()
+    assert list(harvest.values_of("NOTE", "-".join(["word"] * 58) + "-9!aB")) != []
+    assert time.process_time() - began < 1
+
+
 def test_it_stops_when_the_time_is_up() -> None:
     found = Masker(["secret-value-1"]).hurried(time.monotonic() - 1)
     with pytest.raises(TimeoutError):

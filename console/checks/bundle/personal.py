@@ -29,7 +29,7 @@ _BODIES = ("text", "body", "caption", "conversation", "content", "texto", "mensa
 _BODY_KEY = re.compile(rf"(?i)(?:message|msg)?_?(?:{'|'.join(_BODIES)})")
 _BODY = re.compile(
     r"\\\"\s?:\s?\\\"(?P<deep>(?:(?!\\\").){1,8000})|[\"']?\s?[:=]\s?"
-    r"(?:\"(?P<double>(?:[^\"\\]|\\.){1,8000})\"|'(?P<single>(?:[^'\\]|\\.){1,8000})')"
+    r"(?:\"(?P<double>(?:[^\"\\\n]|\\.){1,8000})\"|'(?P<single>(?:[^'\\\n]|\\.){1,8000})')"
 )
 _LEAST_BODY = 3  # characters
 
