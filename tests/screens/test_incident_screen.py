@@ -58,7 +58,7 @@ async def test_a_bundle_is_counted_and_attached_only_after_a_yes(tmp_path: Path)
             return [dict(event.data) for event in journal.events() if event.kind == "attach"]
 
         await asked()
-        for words in ("secrets masked by rule", "services: failed: Docker is not installed"):
+        for words in ("secrets masked by rule", "failed: Docker is not installed"):
             await shows(pilot, words)
         await pilot.press("enter")
         await until(pilot, lambda: pilot.app.screen is screen)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import doctest
 import errno
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -19,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -26,6 +29,7 @@ from console.checks.bundle import Bundle, Item, collect, packed, packed_within, 
 from console.checks.bundle.collect import _facts
 from console.checks.bundle.files import contents
 from console.checks.bundle.from_host import of_host
+from console.checks.bundle.from_stores import _without_queries, of_stores
 from console.checks.bundle.items import FAILED, LATE, OK, Collector, Got
 from console.checks.bundle.known import Known
 from console.checks.check import Finding, Status
@@ -36,6 +40,7 @@ from console.incident.events import Actor
 from console.incident.journal import Journal
 from tests.unit import planted
 from tests.unit.engine_twin import EngineTwin, inspected
+from tests.unit.loopback import serve
 
 ID = "a" * 64
 
@@ -135,6 +140,34 @@ async def test_everything_that_the_engine_tells_is_there_and_nothing_planted_is(
         assert manifest["masked"] == dict(bundle.masked) and bundle.masked["known values"] > 20
 
 
+async def test_what_redis_tells_is_masked_and_its_password_is_known(tmp_path: Path) -> None:
+    told = f"redis_version:7.0\r\nconfig_note:{planted.IN_URL}\r\nexecutable:redis-server --requirepass {planted.IN_PS}\r\n"
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for answer in (b"+OK\r\n", b"$%d\r\n%s\r\n" % (len(told), told.encode())):
+            await reader.readuntil(b"\r\n$4\r\n")  # AUTH, then INFO
+            writer.write(answer)
+        await reader.read()
+
+    async with serve(talk) as port:
+        dsn = f"redis://:{quote(planted.IN_URL, safe='')}@127.0.0.1:{port}/0"
+        scene = Scene(Config(docker=DockerConfig(host=f"unix://{tmp_path}/none.sock"), cache=StoreConfig(dsn=dsn)))
+        async with made(scene, collectors=of_stores(scene, queries=False)) as bundle:
+            redis = item(bundle, "stores/redis.json")
+    assert redis.ok, redis.reason
+    assert json.loads(redis.content) == {
+        "redis_version": "7.0", "config_note": "•••", "executable": "redis-server --requirepass •••"
+    }  # fmt: skip
+
+
+def test_texts_of_queries_are_left_out_wherever_they_stand() -> None:
+    session = {"pid": 7, "query": planted.IN_QUERY, "blockers": (1,)}
+    told = {"active": (session,), "blockers": {"1": dict(session)}, "limit": 97}
+    assert _without_queries(told) == {
+        "active": [{"pid": 7, "blockers": [1]}], "blockers": {"1": {"pid": 7, "blockers": [1]}}, "limit": 97
+    }  # fmt: skip
+
+
 async def test_without_an_engine_the_rest_is_there(tmp_path: Path) -> None:
     config = Config(docker=DockerConfig(host=f"unix://{tmp_path}/none.sock"), database=StoreConfig(dsn="env:NO_SUCH"))
     async with made(Scene(config)) as bundle:
@@ -222,6 +255,22 @@ def test_where_values_could_not_be_looked_for_is_in_the_manifest() -> None:
     scene = Scene(Config())
     facts = _facts(scene, 0.0, None, Known(unread=("containers: password=hunter22x",)))
     assert facts["known_values"] == {"count": 0, "not_looked_for_in": ["containers: password=•••"]}
+
+
+def test_the_examples_hold() -> None:
+    for name in ("preview", "files"):
+        found = doctest.testmod(importlib.import_module(f"console.checks.bundle.{name}"))
+        assert found.attempted > 0 and found.failed == 0
+
+
+def test_the_preview_says_a_reason_once_for_all_that_it_cost() -> None:
+    gone = [Item(f"docker/{n}.json", FAILED, 0.1, "no engine") for n in range(5)]
+    well = Item("a.txt", OK, 0.1, note="9 bytes before these are left out", content=b"x" * 2048, masked={"by rule": 3})
+    told = preview(fixed(well, *gone))
+    assert told[0] == "1 file, 2.0 KiB, collected in 1.5 s"
+    assert "     3 secrets masked by rule" in told
+    assert "  docker/0.json, docker/1.json and 3 more failed: no engine" in told
+    assert "  a.txt: 9 bytes before these are left out" in told
 
 
 # -- as files
