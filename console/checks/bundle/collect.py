@@ -70,13 +70,14 @@ async def collect(
     clock = asyncio.ensure_future(_skew(scene))
     waiting = {asyncio.ensure_future(_get(one, turn, each)): one.name for one in chosen}
     late: list[Item] = []
-    if collectors is None:
-        try:
-            async with asyncio.timeout(each):
-                waiting |= {asyncio.ensure_future(_get(c, turn, each)): c.name for c in await of_services(scene)}
-        except Exception as error:  # whatever it is, the rest is worth having
-            late.append(_failed("services", time.monotonic() - began, error, each))
     try:
+        if collectors is None:
+            try:
+                async with asyncio.timeout(each):
+                    more = await of_services(scene)
+                waiting |= {asyncio.ensure_future(_get(one, turn, each)): one.name for one in more}
+            except Exception as error:  # whatever it is, the rest is worth having
+                late.append(_failed("services", time.monotonic() - began, error, each))
         done, unfinished = await asyncio.wait(waiting, timeout=began + in_all * _COLLECTING - time.monotonic())
         values, skew = await secrets, await clock
     finally:
