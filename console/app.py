@@ -472,7 +472,7 @@ class Sevdeck(App[int]):
             self._diagnosing = Diagnosing(
                 lambda: Scene(self._config, data_dir=self._data_dir), checks, judged=self._judged
             )
-        self._open(DiagnosisScreen(self._diagnosing, self._judged))
+        self._open(DiagnosisScreen(self._seat, self._diagnosing, self._judged))
 
     def do_watch_pause(self, subject: str = "") -> None:
         if self._supervisor.paused:

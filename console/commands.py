@@ -139,6 +139,7 @@ COMMANDS: tuple[Command, ...] = (
         9,
     ),
     Command("incident.attach", "a", "attach", "Attach a file as evidence, hashed and masked.", _I, 0),
+    Command("incident.bundle", "B", "bundle", "Collect what this host looks like, masked, and attach it.", _I + _W, 0),
     Command("timeline.pin", "p", "pin", "Pin the selected event for the post-mortem.", _I, 0),
     Command(
         "timeline.amend",

@@ -17,7 +17,8 @@ from textual.reactive import var
 
 from console.checks.check import Finding, Status, Suggestion
 from console.errors import SevdeckError
-from screens.base import ConsoleScreen, bindings
+from screens.base import bindings
+from screens.bundling import BundleActs
 from screens.diagnosis_checks import checks_title, cleared, cleared_rows, group_lines, group_rows
 from screens.diagnosis_lines import (
     CHANGES,
@@ -41,6 +42,8 @@ from widgets.pane import wrap
 
 if TYPE_CHECKING:
     from console.checks.diagnose import Diagnosing
+    from console.checks.diagnosis import CheckResult
+    from screens.seat import Seat
 
     Judge = Callable[[Sequence[Finding]], Sequence[Finding]]
 
@@ -78,7 +81,7 @@ class Listed(ChoiceList):
         return next((key for key in keys if key != CHANGES), keys[0])
 
 
-class DiagnosisScreen(ConsoleScreen):
+class DiagnosisScreen(BundleActs):
     """Causes on the left, checks on the right, what is selected below.
 
     `judge` gives the findings of the live readings and of the checks together, as the whole console judges.
@@ -95,8 +98,9 @@ class DiagnosisScreen(ConsoleScreen):
 
     joined: var[Sequence[Finding] | None] = var(None)  # the findings of readings and checks, judged
 
-    def __init__(self, diagnosing: Diagnosing, judge: Judge) -> None:
+    def __init__(self, seat: Seat, diagnosing: Diagnosing, judge: Judge) -> None:
         super().__init__()
+        self.seat = seat
         self._diagnosing = diagnosing
         self._judge = judge
         self._filling = False
@@ -127,6 +131,9 @@ class DiagnosisScreen(ConsoleScreen):
     @property
     def _checks(self) -> Listed:
         return self.query_one("#checks", Listed)
+
+    def found(self) -> tuple[Sequence[Finding], Sequence[CheckResult]]:
+        return self.joined or (), self._diagnosing.diagnosis.results
 
     # -- looking
 

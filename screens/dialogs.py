@@ -146,7 +146,7 @@ class Choose(ModalScreen[str | None]):
 
 
 class Confirm(ModalScreen[str | None]):
-    """A change of the host, shown whole before it is made.
+    """A change of the host, or what leaves it, shown whole before it is made.
 
     With `word` the person types it; without, one `key` runs it. Answers what was typed (or the key), else None.
     """
@@ -154,9 +154,10 @@ class Confirm(ModalScreen[str | None]):
     CSS = _CSS.format(name="Confirm") + "\nConfirm #box { border: round $warning; }\n"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "no", "cancel", show=False)]
 
-    def __init__(self, lines: Sequence[Line], *, word: str = "", key: str = "") -> None:
+    def __init__(self, lines: Sequence[Line], *, word: str = "", key: str = "", does: str = "run it") -> None:
         super().__init__()
         self._lines = list(lines)
+        self._does = does
         self._word = word
         self._key = key
         self._armed_at = 0.0
@@ -178,7 +179,7 @@ class Confirm(ModalScreen[str | None]):
                 ask = line(
                     "press ",
                     Span(self._key, "key"),
-                    " to run it; ",
+                    f" to {self._does}; ",
                     Span("Esc", "key"),
                     " or ",
                     Span("Enter", "key"),

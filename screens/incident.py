@@ -19,8 +19,8 @@ from console.errors import SevdeckError
 from console.incident.durability import MARKS
 from console.incident.records import Incident
 from screens.base import ConsoleScreen, bindings
+from screens.bundling import BundleActs
 from screens.dialogs import Ask, Choose, Read
-from screens.incident_acts import IncidentActs
 from screens.seat import Seat
 from screens.steps import StepActs
 from widgets.checklist import LOADING, NO_CHECKLIST, NO_INCIDENT, Checklist
@@ -36,7 +36,7 @@ def edit(path: Path) -> None:
     subprocess.run([*editor, str(path)], check=False)
 
 
-class IncidentScreen(IncidentActs, StepActs, ConsoleScreen):
+class IncidentScreen(BundleActs, StepActs, ConsoleScreen):
     """The incident that the desk follows."""
 
     NAME = "incident"

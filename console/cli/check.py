@@ -9,14 +9,19 @@ import argparse
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from console.cli import bundling
 from console.cli.as_json import rfc3339
 from console.cli.call import Call
+from console.errors import RecordError
 
 if TYPE_CHECKING:
     from console.checks.check import Finding, Suggestion
     from console.checks.diagnose import Outcome
+    from console.cli.bundling import Bundled
     from console.incident.severity import Decision
     from console.watch.readings import Readings
 
@@ -30,6 +35,7 @@ def register(commands: Any) -> None:
     check.add_argument("group", nargs="*", type=_group, metavar="GROUP", help=", ".join(GROUPS))
     check.set_defaults(run=_check)
     diagnose = commands.add_parser("diagnose", help="what is broken, why we think so, what to do, and what is well")
+    diagnose.add_argument("--bundle", type=Path, metavar="DIR", help="write the evidence bundle there, too")
     diagnose.add_argument(
         "--accept", action="store_true", help="what runs now is meant to: do not tell of it as new again"
     )
@@ -43,19 +49,29 @@ def _group(word: str) -> str:
     return word
 
 
+@dataclass(slots=True)
+class _Looked:
+    """One diagnosis. `bundle` where one was wanted, or why there is none."""
+
+    outcome: Outcome
+    readings: Readings
+    bundle: Bundled = None
+
+
 def _check(call: Call) -> int:
-    outcome, readings = asyncio.run(_looked(call, call.args.group))
-    findings = list(outcome.findings)
+    looked = asyncio.run(_look(call, call.args.group))
+    outcome, findings = looked.outcome, list(looked.outcome.findings)
     if call.args.group:
         findings = [finding for finding in findings if finding.group in call.args.group]
     data = {"status": _status(findings), "took": round(outcome.took, 3), "findings": findings}
-    call.answer(data, lambda: "\n".join(lines(findings, readings, outcome.took)))
+    call.answer(data, lambda: "\n".join(lines(findings, looked.readings, outcome.took)))
     return exit_code(findings)
 
 
 def _diagnose(call: Call) -> int:
-    outcome, readings = asyncio.run(_looked(call, (), keep=True))
-    findings, decision = list(outcome.findings), proposed(call, readings, outcome)
+    looked = asyncio.run(_look(call, (), whole=True))
+    outcome, bundle = looked.outcome, looked.bundle
+    findings, decision = list(outcome.findings), proposed(call, looked.readings, outcome)
     data = {
         "status": _status(findings),
         "took": round(outcome.took, 3),
@@ -70,14 +86,17 @@ def _diagnose(call: Call) -> int:
             {"what": c.what, "kind": c.kind, "at": rfc3339(c.when) if c.when else None, "services": c.services}
             for c in outcome.history.recent
         ],
-        "bundle": None,
+        "bundle": bundling.as_data(bundle),
     }
-    call.answer(data, lambda: "\n".join(told(outcome, readings, decision)))
+    call.answer(data, lambda: "\n".join([*told(outcome, looked.readings, decision), *bundling.told(bundle)]))
+    if isinstance(bundle, RecordError):
+        call.note(str(bundle))
+        return exit_code(findings) or 1
     return exit_code(findings)
 
 
-async def _looked(call: Call, groups: Sequence[str], *, keep: bool = False) -> tuple[Outcome, Readings]:
-    """`keep`: this is a whole diagnosis, which is kept as the last good look where it is one."""
+async def _look(call: Call, groups: Sequence[str], *, whole: bool = False) -> _Looked:
+    """`whole`: this is a diagnosis, which is kept as the last good look where it is one, and bundled where asked."""
     from dataclasses import replace
 
     from console.actions.diagnosing import checks
@@ -92,9 +111,13 @@ async def _looked(call: Call, groups: Sequence[str], *, keep: bool = False) -> t
     looking = asyncio.ensure_future(look(call.config))
     try:
         outcome = await diagnose(call.config, looking, scene, groups, checks=checks())
-        if keep:
+        if whole:
             await keep_if_good(scene, outcome.findings, accept=call.args.accept)
-        return replace(outcome, findings=tuple(_explained(call, list(outcome.findings)))), await looking
+        outcome = replace(outcome, findings=tuple(_explained(call, list(outcome.findings))))
+        looked = _Looked(outcome, await looking)
+        if whole and call.args.bundle is not None:
+            looked.bundle = await bundling.bundled(call, scene, outcome, call.args.bundle)
+        return looked
     finally:
         await scene.close()
 

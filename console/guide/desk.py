@@ -27,7 +27,7 @@ from console.guide.deputy import call_out
 from console.guide.evidence import Evidence, evidence
 from console.guide.run import PlaybookRun
 from console.guide.schema import Playbook
-from console.incident.attach import attach_file
+from console.incident.attach import attach_content, attach_file
 from console.incident.durability import Heads, damage_words
 from console.incident.events import Actor, Event, admit, draft, fact_id, new_id, short
 from console.incident.folding import incident_of
@@ -362,6 +362,14 @@ class Desk:
     async def attach(self, path: Path) -> Event:
         """Store a file as evidence, masked where it is text."""
         return await self.act(lambda journal: attach_file(journal, path))
+
+    async def attach_masked(self, name: str, content: bytes, text: str) -> Event:
+        """Store bytes as evidence that were masked before."""
+        return await self.act(lambda journal: attach_content(journal, name, content, masked=True, text=text))
+
+    async def events(self) -> list[Event]:
+        """The record of the incident, in order."""
+        return await self.act(lambda journal: list(journal.events()))
 
     async def head(self) -> str:
         """The head of the record: 16 digits to keep elsewhere, a witness against later changes."""

@@ -30,8 +30,16 @@ def attach_file(journal: Journal, path: Path, *, text: str = "", limit: int = LI
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     kept, masked = _masked(content)
-    sha256 = journal.put_blob(kept)
-    data = {"name": path.name, "sha256": sha256, "size": len(kept), "masked": masked}
+    return attach_content(journal, path.name, kept, masked=masked, text=text)
+
+
+def attach_content(journal: Journal, name: str, content: bytes, *, masked: bool, text: str = "") -> Event:
+    """Store bytes that need no masking any more (`masked`: some of them were) and record them under this name.
+
+    Raises RecordError when they cannot be stored.
+    """
+    sha256 = journal.put_blob(content)
+    data = {"name": name, "sha256": sha256, "size": len(content), "masked": masked}
     return journal.append("attach", data | ({"text": text} if text else {}))
 
 

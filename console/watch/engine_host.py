@@ -6,6 +6,7 @@ It follows the docker command, so that both look at the same engine. Nothing her
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,8 @@ def find_endpoint(host: str, env: Mapping[str, str]) -> Endpoint:
     if (context := _context(settings, env)) is not None:
         return context
     rootless = f"{env.get('XDG_RUNTIME_DIR', '')}/docker.sock"
-    if env.get("XDG_RUNTIME_DIR") and Path(rootless).exists() and not Path(DEFAULT_SOCKET).exists():
+    # Path.exists raises where another user's directory may not be looked into.
+    if env.get("XDG_RUNTIME_DIR") and os.path.exists(rootless) and not os.path.exists(DEFAULT_SOCKET):  # noqa: PTH110
         return Endpoint(f"unix://{rootless}")
     return Endpoint(f"unix://{DEFAULT_SOCKET}")
 

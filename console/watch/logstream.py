@@ -132,7 +132,7 @@ class ContainerStream(Stream):
         try:
             path = f"/v{self._engine.version.api}/containers/{self._container}/logs?{urlencode(query)}"
             raw = self._local(path) if self._engine.endpoint.path else self._remote(path)
-            for data in raw if self._tty else _frames(raw):
+            for data in raw if self._tty else frames(raw):
                 if after:  # the engine repeats the line that carries the time asked for
                     data, after = _newer(data, after)
                 if data:
@@ -197,7 +197,7 @@ def _answer(head: bytes) -> tuple[int, bytes]:
     return (int(words[1]) if len(words) > 1 and words[1].isdigit() else 500), rest
 
 
-def _frames(raw: Iterator[bytes]) -> Iterator[bytes]:
+def frames(raw: Iterator[bytes]) -> Iterator[bytes]:
     """The payload of the engine's multiplexed stream: 8 bytes of header (stream, 0, 0, 0, length), then data."""
     data = b""
     for part in raw:

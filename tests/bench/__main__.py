@@ -81,6 +81,12 @@ def _recovery(quick: bool) -> list[Row]:
     return recovery_bench.rows(quick)
 
 
+def _bundle(quick: bool) -> list[Row]:
+    from tests.bench import bundle_bench
+
+    return bundle_bench.rows(quick)
+
+
 SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "startup": _startup,
     "wire": _wire,
@@ -93,6 +99,7 @@ SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "replica": _replica,
     "containment": _containment,
     "recovery": _recovery,
+    "bundle": _bundle,
 }
 
 

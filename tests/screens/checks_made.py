@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 
 from console.checks.check import GROUPS, Finding, Status, overall
 from console.checks.diagnose import CheckState, Diagnosing, GroupState
@@ -16,6 +17,8 @@ from screens.base import ConsoleScreen
 from screens.diagnosis import DiagnosisScreen
 from tests.screens import story
 from tests.unit.readings_made import NOW
+
+NOWHERE = Path("/nonexistent/sevdeck")  # records of these screens: none are made
 
 
 class Held:
@@ -99,7 +102,7 @@ class Stage:
         self.diagnosing = diagnosing or Diagnosing(
             lambda: Scene(story.SETTINGS), lambda: [held.check for held in checks], self.clock
         )
-        self.screen = DiagnosisScreen(self.diagnosing, self.judged)
+        self.screen = DiagnosisScreen(story.seat(NOWHERE), self.diagnosing, self.judged)
 
     def judged(self, more: Sequence[Finding] = ()) -> list[Finding]:
         return judge(self.readings, story.SETTINGS, NOW, more)

@@ -80,9 +80,9 @@ def text(pilot: Pilot[Any]) -> list[str]:
     return lines[:height]
 
 
-async def until(pilot: Pilot[Any], what: Callable[[], bool]) -> None:
+async def until(pilot: Pilot[Any], what: Callable[[], bool], seconds: float = _PATIENCE) -> None:
     """Wait until it is so; fails with the screen after some seconds."""
-    for _ in range(500):
+    for _ in range(int(seconds * 100)):
         if what():
             return
         await asyncio.sleep(0.01)

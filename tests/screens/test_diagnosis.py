@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +27,7 @@ from screens.dialogs import Choose, Read
 from screens.incident import IncidentScreen
 from screens.recovery import Levels, Recovery
 from tests.screens import story
-from tests.screens.checks_made import Held, Stage, found
+from tests.screens.checks_made import NOWHERE, Held, Stage, found
 from tests.screens.stage import SIZES, on_stage, said, shows, text, until
 from tests.unit.readings_made import NOW, readings
 
@@ -161,7 +164,7 @@ async def test_leaving_ends_the_run_and_coming_back_begins_with_what_was_known()
         await until(pilot, lambda: bool(left(pilot, "app logs something new")))
         pilot.app.pop_screen()
         await until(pilot, lambda: not stage.diagnosing.running)
-        again = DiagnosisScreen(stage.diagnosing, stage.judged)
+        again = DiagnosisScreen(story.seat(NOWHERE), stage.diagnosing, stage.judged)
         await pilot.app.push_screen(again)
         stage.tell(again)
         await until(pilot, lambda: bool(left(pilot, "app logs something new")))
@@ -273,3 +276,37 @@ async def test_a_playbook_is_proposed_where_an_incident_is_open(declared: bool, 
     async with on_stage(screen, SIZE, None) as pilot:
         await until(pilot, lambda: isinstance(pilot.app.screen, Choose))
         await shows(pilot, "data-loss")
+
+
+async def test_the_evidence_of_a_diagnosis_is_attached_with_what_the_checks_said(tmp_path: Path) -> None:
+    usual = story.seat(tmp_path)
+    nowhere = replace(usual.config, docker=DockerConfig(host=f"unix://{tmp_path}/none.sock"))
+    seat = replace(usual, config=nowhere)
+    incident = await seat.desk.declare("checkout fails", 2)
+    held = checks()
+    stage = Stage(held, story.hung())
+    screen = DiagnosisScreen(seat, stage.diagnosing, stage.judged)
+    screen.set_reactive(ConsoleScreen.incident, incident)
+
+    def tell(to: ConsoleScreen) -> None:
+        stage.tell(to)
+        to.incident = incident
+
+    async with on_stage(screen, SIZE, tell) as pilot:
+        await shows(pilot, "0 of 3 ended")
+        held[0].end(found("logs.new", "app logs something new: zebra", Status.WARN, "app"))
+        await shows(pilot, "1 of 3 ended")
+        await pilot.press("B")
+        await until(pilot, lambda: "Attach this bundle to" in "\n".join(text(pilot)), seconds=60)
+        await until(pilot, lambda: getattr(pilot.app.screen, "_armed_at", 0.0) <= time.monotonic())
+        await pilot.press("y")
+        await until(pilot, lambda: any("Attached sevdeck-bundle-" in words for words in said(pilot)))
+    journal = seat.desk.journal
+    assert journal is not None
+    (told,) = [event.data for event in journal.events() if event.kind == "attach"]
+    content = (seat.desk.store.directory(incident.id) / "blobs" / str(told["sha256"])).read_bytes()
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        (name,) = [name for name in tar.getnames() if name.endswith("/diagnosis.json")]
+        file = tar.extractfile(name)
+        assert file is not None and b"zebra" in file.read()
+    await seat.desk.drain()

@@ -174,7 +174,7 @@ class EngineTwin:
                 self.sent.append((path, body))
             if path in self.hanging:
                 self._over.wait()
-            elif path == "/events":
+            elif path == "/events" and path not in self.answers:
                 self._stream(connection)
             else:
                 status, answer = self.answers.get(path, (404, {"message": f"No such container: {path}"}))

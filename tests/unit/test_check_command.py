@@ -103,3 +103,23 @@ def test_first_suggestions_of_all_causes_come_before_anybodys_second() -> None:
     symptom = Finding("x.z", "quick", Status.FAIL, "c", (), (Suggestion("never", "", "none", 0.5),), "c", None, "x.y:a")
     found = [(one["rank"], one["title"]) for one in ranked([cause("a", "a1", "a2"), cause("b", "b1"), symptom])]
     assert found == [(1, "a1"), (2, "b1"), (3, "a2")]
+
+
+def test_a_diagnosis_leaves_its_evidence_where_it_was_asked_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, place = tmp_path / "sevdeck.toml", tmp_path / "evidence"
+    config.write_text('[docker]\nhost = "unix:///nonexistent/docker.sock"\n')
+    words = ["--config", str(config), "--data-dir", str(tmp_path / "data"), "--json", "diagnose", "--bundle"]
+    assert main([*words, str(place)]) == 4
+    bundle = json.loads(capsys.readouterr().out)["bundle"]
+    manifest = json.loads((Path(bundle["path"]) / "manifest.json").read_text())
+    told = json.loads((Path(bundle["path"]) / "diagnosis.json").read_text())
+    assert Path(bundle["archive"]).is_file() and manifest and "nonexistent" in json.dumps(told)
+    assert any("Docker" in item["reason"] for item in bundle["missing"])
+    config.with_name("file").touch()
+    assert main([*words, str(tmp_path / "file" / "below")]) == 4
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert told["findings"], "the diagnosis is told all the same"
+    assert "the bundle cannot be written" in told["bundle"]["error"] and "the bundle cannot be written" in said.err
