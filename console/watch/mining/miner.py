@@ -1,0 +1,349 @@
+"""Groups messages into patterns while they stream by.
+
+A signature that is known costs one look-up. Only for a new one the miner asks, for every constant word, how many
+other words were seen in that place: where there are enough, the place is a variable and the patterns become one.
+It is never a variable across a level, or where the words decide about good and bad. A merged pattern keeps the
+number and the id of the oldest. Everything is bounded: what does not fit any more goes to patterns of fewer words.
+
+For one thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import islice
+
+from console.redact import redact
+from console.watch.mining.masks import LIMIT, WILD, normal, signature
+
+Signature = tuple[str, ...]
+Room = tuple[str, str | None]  # source and level: patterns of two rooms are never one
+
+ENOUGH = 5  # words in one place that make it a variable
+ENOUGH_ALONE = 8  # ... with one constant word beside it
+ENOUGH_FIRST = 15  # ... in the first place, which names what happened more often than anything else
+ENOUGH_WITH_VALUES = 2  # ... where numbers or other masked values were seen, too
+ENOUGH_NAMES = 3  # ... behind a word that announces a name
+CROWD = 48  # patterns that begin alike before they are looked at together, and again at each doubling
+CROWD_ENOUGH = 16  # of those, how many must agree in all other words
+MOST_SIGNATURES = 6000
+MOST_SLOTS = 12_000
+MOST_KNOWN = 6000
+MOST_WORDS = 10_000
+_MOST_TRIED = 200
+COMMON = 3  # signatures that a word must be in to be kept once all is full
+
+_ANNOUNCE = frozenset(["user", "username", "account", "host", "hostname", "client"])
+# Words that decide about good and bad: a place where one of them stands is never a variable.
+_DECISIVE = frozenset(
+    {
+        "error", "errors", "failed", "fail", "failure", "failing", "refused", "denied", "timeout", "killed",
+        "success", "successful", "succeeded", "succeeds", "aborted", "rejected", "lost", "crashed", "panic",
+        "fatal", "exception", "invalid", "unreachable", "reset", "closed", "opened", "open", "close", "started",
+        "stopped", "up", "down", "start", "stop", "starting", "stopping", "connected", "disconnected", "enabled",
+        "disabled", "accepted", "expired", "missing", "not", "no", "cannot", "unable", "warning", "critical",
+        "corrupt", "corrupted", "healthy", "unhealthy", "true", "false", "ok", "allowed", "blocked", "online",
+        "offline", "completed", "cancelled", "canceled", "granted", "revoked"
+    }
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Template:
+    """One pattern of the miner. `number` lasts while the miner does; `id` is the same in every process."""
+
+    number: int
+    id: str
+    room: Room
+    signature: Signature
+    signatures: set[Signature] = field(default_factory=set)  # that lead here
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A place in otherwise equal signatures. `words` leads from each word seen there to its pattern."""
+
+    enough: int
+    words: dict[str, int]
+    values: bool  # a masked value was seen there
+
+
+class Miner:
+    """`add` gives a pattern's number for a message; `on_merge(kept, gone)` is told of patterns that became one."""
+
+    def __init__(self, on_merge: Callable[[int, int], None] | None = None) -> None:
+        self.templates: dict[int, Template] = {}
+        self._on_merge = on_merge
+        self._next = 0
+        self._into: dict[int, int] = {}
+        self._known: dict[Room, dict[str, int]] = {}
+        self._known_size = 0
+        self._ids: dict[tuple[Room, Signature], int] = {}
+        self._slots: dict[int, _Slot] = {}
+        self._crowds: dict[tuple[Room, int, str], dict[Signature, int]] = {}
+        self._merged: dict[tuple[Room, int], list[Signature]] = {}
+        self._words: dict[str, int] = {}
+
+    def add(self, message: str, level: str | None = None, source: str = "") -> int:
+        """The number of the message's pattern; `final` tells what became of it later."""
+        room = (source, level)
+        form = normal(message)
+        known = self._known.get(room)
+        if known is None:
+            known = self._known[room] = {}
+        number = known.get(form)
+        if number is not None:
+            return number
+        safe = redact(message[:LIMIT])
+        if safe != message[:LIMIT]:  # what holds a secret is not remembered as it stands
+            return self.final(self._find(room, signature(normal(safe))))
+        number = self.final(self._find(room, signature(form)))
+        if self._known_size >= MOST_KNOWN:
+            self._forget_known()
+            known = self._known.setdefault(room, {})
+        known[form] = number
+        self._known_size += 1
+        return number
+
+    def final(self, number: int) -> int:
+        """The number of the pattern that this one became part of; itself when it was never merged."""
+        into = self._into
+        while number in into:
+            following = into[number]
+            if following in into:
+                into[number] = into[following]
+            number = following
+        return number
+
+    def restore(self, room: Room, words: Signature, id_: str) -> int:
+        """Bring back a pattern of an earlier process under the id it had."""
+        number = self._ids.get((room, words))
+        return self.final(number) if number is not None else self._create(room, words, id_).number
+
+    def drop(self, numbers: Iterable[int]) -> None:
+        """Forget patterns. Messages like theirs begin new ones, with the same ids unless they had been merged."""
+        gone = set(numbers)
+        for number in gone:
+            template = self.templates.pop(number)
+            for words in template.signatures:
+                self._unlist(template.room, words)
+        for known in self._known.values():
+            for form in [form for form, number in known.items() if self.final(number) in gone]:
+                del known[form]
+        self._known_size = sum(map(len, self._known.values()))
+        for key in [
+            key for key, slot in self._slots.items() if any(self.final(n) in gone for n in slot.words.values())
+        ]:
+            del self._slots[key]
+        self._into = {old: new for old, new in self._into.items() if self.final(new) not in gone}
+
+    @property
+    def full(self) -> bool:
+        """Whether new patterns must give up words to fit."""
+        return len(self._ids) >= MOST_SIGNATURES
+
+    # -- a signature that is new, or was
+
+    def _find(self, room: Room, words: Signature) -> int:
+        number = self._ids.get((room, words))
+        if number is not None:
+            return number
+        number = self._covered(room, words)
+        if number is not None:
+            return number
+        if self.full:
+            words = self._fewer(words)
+            number = self._ids.get((room, words))
+            if number is not None:
+                return number
+        return self._create(room, words, "").number
+
+    def _covered(self, room: Room, words: Signature) -> int | None:
+        """The merged pattern whose variables these words fit."""
+        for merged in self._merged.get((room, len(words)), ())[-_MOST_TRIED:]:
+            if _fits(merged, words):
+                return self._ids[(room, merged)]
+        for place in _places(words):
+            blank = _blank(words, place)
+            if blank in self._merged.get((room, len(blank)), ()):
+                return self._ids[(room, blank)]
+        return None
+
+    def _create(self, room: Room, words: Signature, id_: str) -> Template:
+        number = self._next
+        self._next += 1
+        template = Template(number, id_ or _id(room, words), room, words, {words})
+        self.templates[number] = template
+        self._ids[(room, words)] = number
+        for word in set(words):
+            if word in self._words or len(self._words) < MOST_WORDS:
+                self._words[word] = self._words.get(word, 0) + 1
+        self._compare(template)
+        self._crowd(template)
+        return template
+
+    def _compare(self, template: Template) -> None:
+        """Tell the places of this signature that its words were seen there, and merge where that was the last."""
+        room, words, number = template.room, template.signature, template.number
+        own = self._slots.get(hash((room, words)))
+        if own is not None:  # a value stands where others have a word
+            own.values = True
+            self._settle(room, words, own, number)
+        constants = sum(word != WILD for word in words)
+        for place in _places(words):
+            blank = _blank(words, place)
+            key = hash((room, blank))
+            slot = self._slots.get(key)
+            if slot is None:
+                enough = _enough(words, place, constants - 1)
+                if enough is None:
+                    continue
+                if len(self._slots) >= MOST_SLOTS:
+                    for old in list(islice(self._slots, MOST_SLOTS // 8)):
+                        del self._slots[old]
+                slot = self._slots[key] = _Slot(enough, {}, (room, blank) in self._ids)
+            slot.words.setdefault(words[place], number)
+            self._settle(room, blank, slot, number)
+
+    def _settle(self, room: Room, blank: Signature, slot: _Slot, number: int) -> None:
+        enough = slot.enough
+        if slot.values and enough <= ENOUGH:
+            # A word that is more than letters beside values is a value, too.
+            enough = ENOUGH_WITH_VALUES if all(map(str.isalpha, slot.words)) else 1
+        if len(slot.words) < enough:
+            return
+        together = {self.final(n) for n in (*slot.words.values(), number)}
+        own = self._ids.get((room, blank))
+        if own is not None:
+            together.add(self.final(own))
+        together = {n for n in together if n in self.templates}
+        if len(together) > 1 or own is None:
+            self._merge(room, blank, together)
+
+    def _merge(self, room: Room, blank: Signature, together: set[int]) -> None:
+        """Make one pattern, called after the oldest, of all these and of those that `blank` covers as well."""
+        if not together:
+            return
+        kept = self.templates[min(together)]
+        crowds = [self._crowds.get((room, len(blank), blank[0]), {})]
+        if blank[0] == WILD:
+            crowds = [crowd for (where, size, _), crowd in self._crowds.items() if (where, size) == (room, len(blank))]
+        covered = [words for crowd in crowds for words in crowd if _fits(blank, words)]
+        together |= {n for words in covered if (n := self.final(self._ids[(room, words)])) in self.templates}
+        for number in sorted(together - {kept.number}):
+            gone = self.templates.pop(number)
+            self._into[number] = kept.number
+            kept.signatures |= gone.signatures
+            if self._on_merge is not None:
+                self._on_merge(kept.number, number)
+        for words in [words for words in kept.signatures if words != blank and _fits(blank, words)]:
+            self._unlist(room, words)
+            kept.signatures.discard(words)
+        for words in kept.signatures:
+            self._ids[(room, words)] = kept.number
+        kept.signatures.add(blank)
+        kept.signature = blank
+        self._ids[(room, blank)] = kept.number
+        listed = self._merged.setdefault((room, len(blank)), [])
+        if blank not in listed:
+            listed.append(blank)
+            self._compare(kept)
+
+    def _unlist(self, room: Room, words: Signature) -> None:
+        self._ids.pop((room, words), None)
+        if words:
+            self._crowds.get((room, len(words), words[0]), {}).pop(words, None)
+        listed = self._merged.get((room, len(words)), [])
+        if words in listed:
+            listed.remove(words)
+
+    # -- many at once
+
+    def _crowd(self, template: Template) -> None:
+        """Where very many signatures begin alike and two places vary at once, no single place can tell: look at all."""
+        words = template.signature
+        if not words:
+            return
+        crowd = self._crowds.setdefault((template.room, len(words), words[0]), {})
+        crowd[words] = template.number
+        size = len(crowd)
+        if size < CROWD or (size & (size - 1) and size != CROWD):
+            return
+        seen: list[dict[str, int]] = [{} for _ in words]
+        for other in crowd:
+            for place, word in enumerate(other):
+                seen[place][word] = seen[place].get(word, 0) + 1
+        varied = [place for place in range(1, len(words)) if len(seen[place]) > size // 3]
+        groups: dict[Signature, list[int]] = {}
+        for other, number in list(crowd.items()):
+            blank = other
+            for place in reversed(varied):
+                if _variable(other, place):
+                    blank = _blank(blank, place)
+            if sum(word != WILD for word in blank) >= 2 and blank != other:
+                groups.setdefault(blank, []).append(number)
+        for blank, numbers in groups.items():
+            together = {n for n in map(self.final, numbers) if n in self.templates}
+            if len(numbers) >= CROWD_ENOUGH and together:
+                self._merge(template.room, blank, together)
+
+    def _fewer(self, words: Signature) -> Signature:
+        """All is full: only words that are common stay."""
+        kept: list[str] = []
+        for word in words:
+            common = self._words.get(word, 0) >= COMMON or word.lower() in _DECISIVE
+            kept.append(word if common else WILD)
+        return tuple(word for place, word in enumerate(kept) if word != WILD or place == 0 or kept[place - 1] != WILD)
+
+    def _forget_known(self) -> None:
+        """Drop the older half of the remembered forms of each room."""
+        for room, known in list(self._known.items()):
+            for form in list(islice(known, len(known) // 2 + 1)):
+                del known[form]
+            if not known:
+                del self._known[room]
+        self._known_size = sum(map(len, self._known.values()))
+
+
+def _variable(words: Signature, place: int) -> bool:
+    word = words[place]
+    return word != WILD and not word.endswith("=") and word.lower() not in _DECISIVE
+
+
+def _places(words: Signature) -> Iterable[int]:
+    return (place for place in range(min(len(words), 40)) if _variable(words, place))
+
+
+def _blank(words: Signature, place: int) -> Signature:
+    """`words` with a wildcard in this place, joined with those beside it."""
+    before, after = words[:place], words[place + 1 :]
+    if before and before[-1] == WILD:
+        before = before[:-1]
+    if after and after[0] == WILD:
+        after = after[1:]
+    return (*before, WILD, *after)
+
+
+def _enough(words: Signature, place: int, others: int) -> int | None:
+    """How many words make this place a variable; None: no number does."""
+    if place == 0:
+        return ENOUGH_FIRST if others >= 3 else None
+    if others <= 1:
+        return ENOUGH_ALONE if others else None
+    return ENOUGH_NAMES if words[place - 1].lower() in _ANNOUNCE else ENOUGH
+
+
+def _fits(merged: Signature, words: Signature) -> bool:
+    if len(merged) != len(words):
+        return False
+    return all(
+        a == b or (a == WILD and (b == WILD or _variable(words, place)))
+        for place, (a, b) in enumerate(zip(merged, words, strict=True))
+    )
+
+
+def _id(room: Room, words: Signature) -> str:
+    text = "\0".join((room[0], room[1] or "", *words))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
