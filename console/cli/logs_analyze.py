@@ -14,7 +14,8 @@ from console.errors import UsageError
 
 if TYPE_CHECKING:
     from console.watch.logline import Line, LineReader
-    from console.watch.mining.patterns import Burst, Pattern, PatternBook
+    from console.watch.logrecord import Burst
+    from console.watch.mining.patterns import Pattern, PatternBook
 
 _LONGEST = 64 << 10  # bytes of a line that are looked at; the rest of it is skipped
 _MOST_ASSIGNED = 20_000_000  # lines whose patterns are kept in memory until all are known: 80 MB
@@ -73,7 +74,7 @@ class Analysis:
     def new(self) -> list[Pattern]:
         """Patterns of warnings and worse that first came in the last 15 minutes of the logs."""
         last = max((one.last for one in self.book.patterns.values() if one.last is not None), default=None)
-        return self.book.new(last) if last is not None else []
+        return [one for _, one in self.book.new(last)] if last is not None else []
 
 
 def _belongs(text: str, headed: bool) -> bool:

@@ -39,10 +39,6 @@ class Counts:
         """What was counted in one span."""
         return self._ring[span % DAY] if self.newest - DAY < span <= self.newest else 0.0
 
-    def before(self, span: int, begun: int) -> list[float]:
-        """The counts of the day before a span, oldest first, from the span in which watching began."""
-        return [self.of(one) for one in range(max(begun, span - DAY + 1), span)]
-
     def join(self, other: Counts) -> None:
         """Add what another has counted."""
         for span, number in other.nonzero():
@@ -76,23 +72,18 @@ def is_burst(number: float, before: Sequence[float]) -> bool:
     return number >= LEAST and unusual(number, before) > BOUND
 
 
-def silent_for(counts: Counts, begun: int, now: int) -> int | None:
-    """How many whole spans before `now` a source that usually speaks has been silent; None when that is not unusual.
+def is_silent(before: Sequence[float], quiet: int) -> bool:
+    """Whether `quiet` counts of nothing are unusual after those `before`, the last of which was something.
 
-    A source is judged by the day until its last line: it spoke nearly all the time, and was never silent half as long.
+    Only for a source that spoke nearly all the time and was never silent half as long.
     """
-    last = next((span for span, _ in reversed(counts.nonzero())), None)
-    if last is None:
-        return None
-    past = counts.before(last + 1, begun)
-    if len(past) < LEARNT or sum(map(bool, past)) < _USUAL * len(past):
-        return None
+    if len(before) < LEARNT or sum(map(bool, before)) < _USUAL * len(before):
+        return False
     longest = run = 0
-    for one in past:
+    for one in before:
         run = 0 if one else run + 1
         longest = max(longest, run)
-    quiet = now - 1 - last
-    return quiet if quiet >= max(_QUIET, 2 * longest + 1) else None
+    return quiet >= max(_QUIET, 2 * longest + 1)
 
 
 def _root(number: float) -> float:

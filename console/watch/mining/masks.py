@@ -15,7 +15,7 @@ WILD = "*"
 LIMIT = 4096  # characters of a message that are looked at
 WORDS = 160  # words of a message that are looked at
 _LONG = 300  # characters from which a word is a value whatever it holds
-_REMEMBERED = 12_000  # words whose normal form is kept ...
+_REMEMBERED = 8000  # words whose normal form is kept ...
 _SHORT = 64  # ... if they are no longer than this
 
 _DIGITS = {ord(digit): "0" for digit in "123456789"}

@@ -11,7 +11,7 @@ For one thread.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -19,6 +19,7 @@ from console.redact import redact
 from console.watch.mining.masks import LIMIT, WILD, normal, signature
 
 Signature = tuple[str, ...]
+Form = tuple[Signature, bool]  # and whether it covers other words, too
 Room = tuple[str, str | None]  # source and level: patterns of two rooms are never one
 
 ENOUGH = 5  # words in one place that make it a variable
@@ -26,13 +27,15 @@ ENOUGH_ALONE = 8  # ... with one constant word beside it
 ENOUGH_FIRST = 15  # ... in the first place, which names what happened more often than anything else
 ENOUGH_WITH_VALUES = 2  # ... where numbers or other masked values were seen, too
 ENOUGH_NAMES = 3  # ... behind a word that announces a name
+ENOUGH_TWINS = 7  # others that differ in the same two places
 CROWD = 48  # patterns that begin alike before they are looked at together, and again at each doubling
 CROWD_ENOUGH = 16  # of those, how many must agree in all other words
-MOST_SIGNATURES = 6000
-MOST_SLOTS = 12_000
-MOST_KNOWN = 6000
-MOST_WORDS = 10_000
+MOST_SIGNATURES = 5000
+MOST_SLOTS = 8000
+MOST_KNOWN = 5000
+MOST_WORDS = 8000
 _MOST_TRIED = 200
+_MOST_TWINS = 64
 COMMON = 3  # signatures that a word must be in to be kept once all is full
 
 _ANNOUNCE = frozenset(["user", "username", "account", "host", "hostname", "client"])
@@ -117,10 +120,25 @@ class Miner:
             number = following
         return number
 
-    def restore(self, room: Room, words: Signature, id_: str) -> int:
-        """Bring back a pattern of an earlier process under the id it had."""
-        number = self._ids.get((room, words))
-        return self.final(number) if number is not None else self._create(room, words, id_).number
+    def forms(self, number: int) -> list[Form]:
+        """A pattern's signatures, the one it is shown by first."""
+        template = self.templates[number]
+        own = [template.signature, *sorted(template.signatures - {template.signature})]
+        return [(words, words in self._merged.get((template.room, len(words)), ())) for words in own]
+
+    def restore(self, room: Room, id_: str, forms: Sequence[Form]) -> int:
+        """Bring back a pattern of an earlier process under the id it had. Raises ValueError without a form."""
+        if not forms:
+            raise ValueError("a pattern has no words")
+        known = self._ids.get((room, forms[0][0]))
+        template = self.templates[known] if known is not None else self._create(room, forms[0][0], id_)
+        for words, merged in forms:
+            if self._ids.setdefault((room, words), template.number) == template.number:
+                template.signatures.add(words)
+                listed = self._merged.setdefault((room, len(words)), [])
+                if merged and words not in listed:
+                    listed.append(words)
+        return template.number
 
     def drop(self, numbers: Iterable[int]) -> None:
         """Forget patterns. Messages like theirs begin new ones, with the same ids unless they had been merged."""
@@ -267,6 +285,9 @@ class Miner:
         if not words:
             return
         crowd = self._crowds.setdefault((template.room, len(words), words[0]), {})
+        self._twins(template, list(islice(reversed(crowd), _MOST_TWINS)))
+        if self.final(template.number) != template.number or words not in template.signatures:
+            return
         crowd[words] = template.number
         size = len(crowd)
         if size < CROWD or (size & (size - 1) and size != CROWD):
@@ -288,6 +309,25 @@ class Miner:
             together = {n for n in map(self.final, numbers) if n in self.templates}
             if len(numbers) >= CROWD_ENOUGH and together:
                 self._merge(template.room, blank, together)
+
+    def _twins(self, template: Template, others: Sequence[Signature]) -> None:
+        """Merge where many signatures differ from this one in the same two places, and both held many words."""
+        words = template.signature
+        if sum(word != WILD for word in words) < 5:
+            return
+        alike: dict[tuple[int, ...], list[Signature]] = {}
+        for other in others:
+            places = tuple(place for place, word in enumerate(words) if word != other[place])
+            if len(places) == 2 and all(_variable(words, at) and _variable(other, at) for at in places):
+                alike.setdefault(places, []).append(other)
+        for places, found in alike.items():
+            if len(found) >= ENOUGH_TWINS and all(
+                len({other[at] for other in found} | {words[at]}) >= ENOUGH for at in places
+            ):
+                blank = _blank(_blank(words, places[1]), places[0])
+                numbers = {self.final(self._ids[(template.room, other)]) for other in found}
+                self._merge(template.room, blank, {template.number, *numbers} & self.templates.keys())
+                return
 
     def _fewer(self, words: Signature) -> Signature:
         """All is full: only words that are common stay."""

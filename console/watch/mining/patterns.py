@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from console.redact import redact
 from console.text import clean
-from console.watch.logrecord import RANK
-from console.watch.mining.bursts import SPAN, Counts, is_burst, silent_for
+from console.watch.logrecord import RANK, Burst, Silence
+from console.watch.mining.bursts import DAY, LEAST, SPAN, Counts, is_burst, is_silent
 from console.watch.mining.masks import WILD
-from console.watch.mining.miner import Miner
+from console.watch.mining.miner import Form, Miner
 
 EXAMPLES = 3
 NEW_FOR = 900.0  # seconds that a pattern is new
-WARM_UP = 3600.0  # seconds that a source is watched before a pattern of it can be new
+WARM_UP = 12  # spans of five minutes that a source is watched before a pattern of it can be new
 KEPT_FOR = 7 * 86400.0  # seconds after which a pattern that does not come back is forgotten
 _EXAMPLE_LIMIT = 300
 _TEXT_LIMIT = 400
@@ -49,28 +49,15 @@ class Speaker:
     lines: Counts
     grave: Counts
 
-    @property
-    def begun(self) -> int:
-        return int(self.since // SPAN)
-
-
-@dataclass(frozen=True, slots=True)
-class Burst:
-    """Many more events within five minutes than the day before. `pattern` is "" for all warnings of a source."""
-
-    pattern: str
-    text: str
-    source: str
-    level: str | None
-    at: float  # when the five minutes began
-    count: float
-    usual: float  # mean of five minutes of the day before
-
 
 class PatternBook:
-    """All patterns of some sources. For one thread."""
+    """All patterns of some sources. For one thread.
 
-    def __init__(self) -> None:
+    `watched` counts the spans in which somebody listened: what was not heard in the others says nothing. None: all.
+    """
+
+    def __init__(self, watched: Counts | None = None) -> None:
+        self.watched = watched
         self.patterns: dict[int, Pattern] = {}
         self.speakers: dict[str, Speaker] = {}
         self._miner = Miner(self._join)
@@ -97,12 +84,13 @@ class PatternBook:
         """The pattern as people read it, `<*>` for what varies; it has fewer words after merges."""
         return _text(self._miner.templates[number].signature)
 
-    def words(self, number: int) -> tuple[str, ...]:
-        return self._miner.templates[number].signature
+    def forms(self, number: int) -> list[Form]:
+        """What `restore` needs to bring a pattern back."""
+        return self._miner.forms(number)
 
-    def restore(self, pattern: Pattern, words: tuple[str, ...]) -> None:
-        """Bring back a pattern of an earlier process."""
-        number = self._miner.restore((pattern.source, pattern.level), words, pattern.id)
+    def restore(self, pattern: Pattern, forms: Sequence[Form]) -> None:
+        """Bring back a pattern of an earlier process. Raises ValueError without a form."""
+        number = self._miner.restore((pattern.source, pattern.level), pattern.id, forms)
         if number not in self.patterns:
             self.patterns[number] = pattern
             self._counted += pattern.counts is not None
@@ -120,33 +108,34 @@ class PatternBook:
 
     # -- what is unusual
 
-    def new(self, now: float, warm_up: float = WARM_UP, fresh: float = NEW_FOR) -> list[Pattern]:
-        """Patterns of warnings and worse that came lately, of sources that were watched long before."""
+    def new(self, now: float) -> list[tuple[int, Pattern]]:
+        """Patterns of warnings and worse that came lately, of sources that were watched before."""
         found = []
-        for one in self.patterns.values():
-            if one.grave and one.first is not None and now - fresh <= one.first <= now:
+        for number, one in self.patterns.items():
+            if one.grave and one.first is not None and now - NEW_FOR <= one.first <= now:
                 speaker = self.speakers.get(one.source)
-                if speaker is not None and one.first - speaker.since >= warm_up:
-                    found.append(one)
-        return sorted(found, key=lambda one: one.first or 0.0)
+                if speaker is not None and len(self._before(speaker.lines, one.first // SPAN, speaker)) >= WARM_UP:
+                    found.append((number, one))
+        return sorted(found, key=lambda item: item[1].first or 0.0)
 
     def bursts_at(self, span: int) -> Iterator[Burst]:
         """What is a burst in one span of five minutes, sums of sources first."""
         for source, speaker in self.speakers.items():
-            if burst := _burst(speaker.grave, span, speaker.begun):
-                yield Burst("", "warnings and errors", source, None, *burst)
+            if told := self._burst(speaker.grave, span, speaker):
+                yield Burst("", "warnings and errors", source, None, *told)
         for number, one in self.patterns.items():
             home = self.speakers.get(one.source)
-            if one.counts is None or home is None:
-                continue
-            if burst := _burst(one.counts, span, home.begun):
-                yield Burst(one.id, self.text(number), one.source, one.level, *burst)
+            if one.counts is not None and home is not None and (told := self._burst(one.counts, span, home)):
+                yield Burst(one.id, self.text(number), one.source, one.level, *told)
 
-    def silent(self, now: float) -> list[tuple[str, float]]:
-        """Sources that usually speak and do not, and for how many seconds."""
-        span = int(now // SPAN)
-        quiet = ((source, silent_for(speaker.lines, speaker.begun, span)) for source, speaker in self.speakers.items())
-        return [(source, spans * float(SPAN)) for source, spans in quiet if spans is not None]
+    def silent(self, now: float) -> list[Silence]:
+        """Sources that usually speak and do not."""
+        found = []
+        for source, one in self.speakers.items():
+            quiet = [span for span in range(one.lines.newest + 1, int(now // SPAN)) if self._heard(span)][:DAY]
+            if quiet and is_silent(self._before(one.lines, one.lines.newest + 1, one), len(quiet)):
+                found.append(Silence(source, now - (one.lines.newest + 1) * SPAN))
+        return found
 
     def prune(self, now: float) -> None:
         """Forget what did not come back for long, and the older half when the miner is full."""
@@ -161,6 +150,21 @@ class PatternBook:
             del self.speakers[source]
 
     # -- inside
+
+    def _heard(self, span: int) -> bool:
+        return self.watched is None or self.watched.of(span) > 0
+
+    def _before(self, counts: Counts, span: float, speaker: Speaker) -> list[float]:
+        """The counts of the day before a span, oldest first, of the spans in which the source was listened to."""
+        first = max(int(speaker.since // SPAN), int(span) - DAY + 1)
+        return [counts.of(one) for one in range(first, int(span)) if self._heard(one)]
+
+    def _burst(self, counts: Counts, span: int, speaker: Speaker) -> tuple[float, float, float] | None:
+        number = counts.of(span)
+        if number < LEAST:
+            return None
+        before = self._before(counts, span, speaker)
+        return (span * float(SPAN), number, sum(before) / len(before)) if is_burst(number, before) else None
 
     def _begin(self, number: int) -> Pattern:
         template = self._miner.templates[number]
@@ -210,14 +214,6 @@ class PatternBook:
             self._counted -= 1
             if one.counts is not None:
                 one.counts.join(other.counts)
-
-
-def _burst(counts: Counts, span: int, begun: int) -> tuple[float, float, float] | None:
-    number = counts.of(span)
-    if number < 1:
-        return None
-    before = counts.before(span, begun)
-    return (span * float(SPAN), number, sum(before) / len(before)) if is_burst(number, before) else None
 
 
 def _text(words: tuple[str, ...]) -> str:

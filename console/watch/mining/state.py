@@ -14,25 +14,33 @@ from typing import Any
 from console.redact import redact
 from console.watch.logrecord import RANK
 from console.watch.mining.bursts import Counts
+from console.watch.mining.miner import Form
 from console.watch.mining.patterns import EXAMPLES, Pattern, PatternBook, Speaker
 
 VERSION = 1
 MOST_PATTERNS = 1500  # saved: those met last
 _LARGEST = 16 << 20  # bytes that are read
 _MOST_WORDS = 200
+_MOST_FORMS = 20  # of one pattern
+_MOST_SOURCES = 500
 
 
-def save(book: PatternBook, path: Path) -> None:
-    """Write the state. Raises OSError when it cannot be written; the old file is then as it was."""
+def told(book: PatternBook) -> dict[str, Any]:
+    """The state as JSON-like data of its own."""
     latest = sorted(book.patterns, key=lambda number: book.patterns[number].last or 0.0)[-MOST_PATTERNS:]
-    data = {
+    return {
         "version": VERSION,
-        "patterns": [_pattern(book.patterns[number], book.words(number)) for number in latest],
+        "watched": book.watched.nonzero() if book.watched is not None else None,
+        "patterns": [_pattern(book.patterns[number], book.forms(number)[:_MOST_FORMS]) for number in latest],
         "sources": {
             name: {"since": one.since, "lines": one.lines.nonzero(), "grave": one.grave.nonzero()}
             for name, one in book.speakers.items()
         },
     }
+
+
+def save(data: dict[str, Any], path: Path) -> None:
+    """Write what `told` gave. Raises OSError when it cannot be written; the old file is then as it was."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(beside, "w", encoding="ascii", opener=_private) as file:
@@ -70,16 +78,16 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
-def _pattern(one: Pattern, words: tuple[str, ...]) -> dict[str, Any]:
+def _pattern(one: Pattern, forms: list[Form]) -> dict[str, Any]:
     return {
         "id": one.id,
         "source": one.source,
         "level": one.level,
-        "words": words,
+        "forms": forms,
         "count": one.count,
         "first": one.first,
         "last": one.last,
-        "examples": one.examples,
+        "examples": list(one.examples),
         "counts": one.counts.nonzero() if one.counts is not None else None,
     }
 
@@ -87,25 +95,30 @@ def _pattern(one: Pattern, words: tuple[str, ...]) -> dict[str, Any]:
 def _book(data: dict[str, Any]) -> PatternBook:
     if data["version"] != VERSION:
         raise ValueError(f"it has version {data['version']!r:.20}, and this sevdeck reads {VERSION}")
-    book = PatternBook()
-    for name, told in list(data["sources"].items()):
-        book.speakers[str(name)] = Speaker(float(told["since"]), _counts(told["lines"]), _counts(told["grave"]))
-    for told in data["patterns"][-MOST_PATTERNS:]:
-        level = told["level"]
+    book = PatternBook(_counts(data["watched"]) if data["watched"] is not None else None)
+    for name, row in list(data["sources"].items())[:_MOST_SOURCES]:
+        book.speakers[str(name)] = Speaker(float(row["since"]), _counts(row["lines"]), _counts(row["grave"]))
+    for row in data["patterns"][-MOST_PATTERNS:]:
+        level = row["level"]
         if level is not None and level not in RANK:
             raise TypeError(level)
         one = Pattern(
-            str(told["id"])[:64],
-            str(told["source"]),
+            str(row["id"])[:64],
+            str(row["source"]),
             level,
-            float(told["count"]),
-            _time(told["first"]),
-            _time(told["last"]),
-            [redact(str(example)) for example in told["examples"][:EXAMPLES]],
-            _counts(told["counts"]) if told["counts"] is not None else None,
+            float(row["count"]),
+            _time(row["first"]),
+            _time(row["last"]),
+            [redact(str(example)) for example in row["examples"][:EXAMPLES]],
+            _counts(row["counts"]) if row["counts"] is not None else None,
         )
-        book.restore(one, tuple(str(word) for word in told["words"][:_MOST_WORDS]))
+        book.restore(one, [_form(form) for form in row["forms"][:_MOST_FORMS]])
     return book
+
+
+def _form(told: Any) -> Form:
+    words, merged = told
+    return tuple(str(word) for word in words[:_MOST_WORDS]), bool(merged)
 
 
 def _counts(told: list[list[float]]) -> Counts:
