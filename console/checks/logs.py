@@ -69,7 +69,8 @@ def log_findings(stats: LogStats, config: Config, now: float) -> list[Finding]:
         if one.lines_per_second >= FLOOD:
             text = f"{one.name} writes {one.lines_per_second:.0f} log lines a second"
             found.append(Finding("logs.flood", "logs", Status.WARN, text, subject=one.name))
-    return found + _unusual(stats)
+    loud = {finding.subject for finding in found if finding.check == "logs.burst"}
+    return found + [one for one in _unusual(stats) if one.check != "logs.spike" or one.subject not in loud]
 
 
 def _unusual(stats: LogStats) -> list[Finding]:

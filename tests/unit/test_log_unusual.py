@@ -7,13 +7,14 @@ import math
 import os
 import random
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from console.checks.check import Finding, Status
 from console.checks.logs import log_findings
-from console.config import Config
+from console.config import Config, Limits
 from console.watch.logcount import LineCounter
 from console.watch.logline import Line, LineReader
 from console.watch.logrecord import Burst, LogStats, PatternStat, Silence
@@ -21,6 +22,7 @@ from console.watch.mining.bursts import DAY, SPAN, Counts, is_burst, is_silent
 from console.watch.mining.live import LogPatterns
 from console.watch.mining.patterns import PatternBook
 from console.watch.mining.state import VERSION, load, save, told
+from tests.unit.readings_made import errors
 
 HOUR = 3600.0
 START = 1_800_000_000.0  # the beginning of a span
@@ -294,3 +296,10 @@ def test_healthy_busy_and_freshly_deployed_logs_give_no_finding() -> None:
     patterns.sum_up()
     known = patterns.summary
     assert judged(patterns=known.patterns, bursts=known.bursts, silent=known.silent) == []
+
+
+def test_a_spike_is_not_told_beside_the_errors_that_it_is_made_of() -> None:
+    config = replace(Config(), thresholds={"errors_per_minute": Limits(warn=5.0)})
+    spike = Burst("a1", "cannot reach <*>", "app", "error", START, 80.0, 1.0)
+    told_of = log_findings(replace(errors("app", "boom", per_minute=16.0), bursts=(spike,)), config, START)
+    assert [finding.check for finding in told_of] == ["logs.burst"]
