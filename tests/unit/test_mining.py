@@ -167,6 +167,23 @@ def test_counts_survive_merges_and_forgetting(data: st.DataObject) -> None:
         book.add(message, "warning", "", 1e6)
 
 
+def test_what_is_forgotten_leaves_nothing_behind() -> None:
+    book = PatternBook()
+    for source in STATEMENTS:
+        for message, _ in lines(source):
+            book.add(message, "error", source, 1.0)
+    miner = book._miner
+    before = len(book.patterns)
+    book.prune(2.0)
+    assert len(book.patterns) == before and not miner._into
+    for message, _ in lines("shop"):
+        assert book.add(message, "error", "shop", 3.0) in book.patterns
+    assert len(book.patterns) == before, "what was kept is still known"
+    book.prune(1e9)
+    held = (miner.templates, miner._known, miner._ids, miner._slots, miner._crowds, miner._merged, miner._words)
+    assert not book.patterns and not any(held)
+
+
 def test_every_control_byte_passes() -> None:
     miner = Miner()
     for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x202E, 0xD800, 0xE0001):

@@ -11,6 +11,7 @@ For one thread.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -141,21 +142,27 @@ class Miner:
         return template.number
 
     def drop(self, numbers: Iterable[int]) -> None:
-        """Forget patterns. Messages like theirs begin new ones, with the same ids unless they had been merged."""
-        gone = set(numbers)
-        for number in gone:
+        """Forget patterns, and all numbers that are not final. Messages like theirs begin new patterns, which have the
+        same ids unless they had been merged."""
+        for number in list(numbers):
             template = self.templates.pop(number)
             for words in template.signatures:
                 self._unlist(template.room, words)
-        for known in self._known.values():
-            for form in [form for form, number in known.items() if self.final(number) in gone]:
-                del known[form]
+        rooms = ((room, self._kept(known)) for room, known in self._known.items())
+        self._known = {room: known for room, known in rooms if known}
         self._known_size = sum(map(len, self._known.values()))
-        for key in [
-            key for key, slot in self._slots.items() if any(self.final(n) in gone for n in slot.words.values())
-        ]:
-            del self._slots[key]
-        self._into = {old: new for old, new in self._into.items() if self.final(new) not in gone}
+        for key, slot in list(self._slots.items()):
+            slot.words = self._kept(slot.words)
+            if not slot.words:
+                del self._slots[key]
+        self._into.clear()
+        self._crowds = {key: crowd for key, crowd in self._crowds.items() if crowd}
+        self._merged = {key: listed for key, listed in self._merged.items() if listed}
+        self._words = dict(Counter(word for _, words in self._ids for word in set(words)).most_common(MOST_WORDS))
+
+    def _kept(self, numbers: dict[str, int]) -> dict[str, int]:
+        """What leads to patterns that are still there, to their final numbers."""
+        return {key: final for key, number in numbers.items() if (final := self.final(number)) in self.templates}
 
     @property
     def full(self) -> bool:
