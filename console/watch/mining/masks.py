@@ -29,12 +29,19 @@ _NAMES = frozenset(
 # Last parts of host names: the old generic ones, private ones, and countries.
 _TOP = frozenset(
     {
-        "com", "org", "net", "edu", "gov", "mil", "int", "info", "biz", "io", "dev", "app", "cloud", "local", "lan",
+        "com", "org", "net", "edu", "gov", "mil", "biz", "io", "dev", "app", "cloud", "local", "lan",
         "internal", "localdomain", "svc", "ac", "ad", "ae", "ar", "at", "au", "be", "bg", "br", "ca", "cc", "ch",
-        "cl", "cn", "co", "cz", "de", "dk", "ee", "es", "eu", "fi", "fr", "gr", "hk", "hr", "hu", "id", "ie", "il",
-        "in", "ir", "is", "it", "jp", "kr", "lt", "lu", "lv", "me", "mx", "my", "nl", "no", "nz", "pe", "ph", "pk",
+        "cl", "cn", "co", "cz", "de", "dk", "ee", "es", "eu", "fi", "fr", "gr", "hk", "hr", "hu", "ie", "il",
+        "ir", "it", "jp", "kr", "lt", "lu", "lv", "me", "mx", "my", "nl", "no", "nz", "pe", "ph", "pk",
         "pl", "pt", "ro", "rs", "ru", "sa", "se", "sg", "si", "sk", "su", "th", "tr", "tv", "tw", "ua", "uk", "us",
         "uy", "ve", "vn", "za"
+    }
+)  # fmt: skip
+# Last parts of names of files that programs come across; files of their own source code are constants.
+_FILES = frozenset(
+    {
+        "exe", "dll", "txt", "log", "tmp", "pid", "sock", "jpg", "jpeg", "png", "gif", "svg", "pdf", "zip", "gz", "tgz",
+        "tar", "bak", "csv", "tsv", "xml", "json", "yaml", "yml", "toml", "conf", "cfg", "ini", "html", "css", "sqlite",
     }
 )  # fmt: skip
 _HEX = LatePattern(r"^[0a-fA-F]{8,}\Z")
@@ -177,7 +184,7 @@ def _pieces(piece: str) -> str:
 
 
 def _is_place(piece: str) -> bool:
-    """An address of mail, a host, a path."""
+    """An address of mail, a host, a path, a file."""
     if "@" in piece and "." in piece and "0" not in piece:
         return True
     if "/" in piece and (piece.count("/") >= 2 or _PACKAGE.match(piece.partition("/")[0])):
@@ -185,4 +192,4 @@ def _is_place(piece: str) -> bool:
     if "." not in piece:
         return False
     m = _HOST.match(piece)
-    return m is not None and m[1].lower() in _TOP and not _PACKAGE.match(piece)
+    return m is not None and (m[1].lower() in _TOP or m[1] in _FILES) and not _PACKAGE.match(piece)
