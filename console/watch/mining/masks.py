@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from console.redact import MASK
 from console.watch.latepattern import LatePattern
 
 WILD = "*"
@@ -153,6 +154,8 @@ def _normal(word: str) -> str:
 
 def _piece(piece: str) -> str:
     """A part without quotes, brackets and signs: one word, several, a wildcard, or nothing."""
+    if MASK in piece:
+        return WILD
     piece = piece.strip(".:!?-*#&+~^")
     if not piece or not _LETTER.search(piece):
         return ""

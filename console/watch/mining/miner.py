@@ -18,16 +18,21 @@ from itertools import islice
 
 from console.redact import redact
 from console.watch.mining.masks import LIMIT, WILD, normal, signature
+from console.watch.mining.places import (
+    DECISIVE,
+    ENOUGH,
+    ENOUGH_WITH_VALUES,
+    Signature,
+    blanked,
+    covers,
+    enough_words,
+    free_places,
+    may_vary,
+)
 
-Signature = tuple[str, ...]
 Form = tuple[Signature, bool]  # and whether it covers other words, too
 Room = tuple[str, str | None]  # source and level: patterns of two rooms are never one
 
-ENOUGH = 5  # words in one place that make it a variable
-ENOUGH_ALONE = 8  # ... with one constant word beside it
-ENOUGH_FIRST = 15  # ... in the first place, which names what happened more often than anything else
-ENOUGH_WITH_VALUES = 2  # ... where numbers or other masked values were seen, too
-ENOUGH_NAMES = 3  # ... behind a word that announces a name
 ENOUGH_TWINS = 7  # others that differ in the same two places
 CROWD = 48  # patterns that begin alike before they are looked at together, and again at each doubling
 CROWD_ENOUGH = 16  # of those, how many must agree in all other words
@@ -35,23 +40,10 @@ MOST_SIGNATURES = 5000
 MOST_SLOTS = 8000
 MOST_KNOWN = 5000
 MOST_WORDS = 8000
+_SPARE = 500  # signatures of common words that are taken when all is full
 _MOST_TRIED = 200
 _MOST_TWINS = 64
 COMMON = 3  # signatures that a word must be in to be kept once all is full
-
-_ANNOUNCE = frozenset(["user", "username", "account", "host", "hostname", "client"])
-# Words that decide about good and bad: a place where one of them stands is never a variable.
-_DECISIVE = frozenset(
-    {
-        "error", "errors", "failed", "fail", "failure", "failing", "refused", "denied", "timeout", "killed",
-        "success", "successful", "succeeded", "succeeds", "aborted", "rejected", "lost", "crashed", "panic",
-        "fatal", "exception", "invalid", "unreachable", "reset", "closed", "opened", "open", "close", "started",
-        "stopped", "up", "down", "start", "stop", "starting", "stopping", "connected", "disconnected", "enabled",
-        "disabled", "accepted", "expired", "missing", "not", "no", "cannot", "unable", "warning", "critical",
-        "corrupt", "corrupted", "healthy", "unhealthy", "true", "false", "ok", "allowed", "blocked", "online",
-        "offline", "completed", "cancelled", "canceled", "granted", "revoked"
-    }
-)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -179,7 +171,7 @@ class Miner:
         if number is not None:
             return number
         if self.full:
-            words = self._fewer(words)
+            words = self._fewer(words) if len(self._ids) < MOST_SIGNATURES + _SPARE else (WILD,)
             number = self._ids.get((room, words))
             if number is not None:
                 return number
@@ -188,10 +180,10 @@ class Miner:
     def _covered(self, room: Room, words: Signature) -> int | None:
         """The merged pattern whose variables these words fit."""
         for merged in self._merged.get((room, len(words)), ())[-_MOST_TRIED:]:
-            if _fits(merged, words):
+            if covers(merged, words):
                 return self._ids[(room, merged)]
-        for place in _places(words):
-            blank = _blank(words, place)
+        for place in free_places(words):
+            blank = blanked(words, place)
             if blank in self._merged.get((room, len(blank)), ()):
                 return self._ids[(room, blank)]
         return None
@@ -217,12 +209,12 @@ class Miner:
             own.values = True
             self._settle(room, words, own, number)
         constants = sum(word != WILD for word in words)
-        for place in _places(words):
-            blank = _blank(words, place)
+        for place in free_places(words):
+            blank = blanked(words, place)
             key = hash((room, blank))
             slot = self._slots.get(key)
             if slot is None:
-                enough = _enough(words, place, constants - 1)
+                enough = enough_words(words, place, constants - 1)
                 if enough is None:
                     continue
                 if len(self._slots) >= MOST_SLOTS:
@@ -255,7 +247,7 @@ class Miner:
         crowds = [self._crowds.get((room, len(blank), blank[0]), {})]
         if blank[0] == WILD:
             crowds = [crowd for (where, size, _), crowd in self._crowds.items() if (where, size) == (room, len(blank))]
-        covered = [words for crowd in crowds for words in crowd if _fits(blank, words)]
+        covered = [words for crowd in crowds for words in crowd if covers(blank, words)]
         together |= {n for words in covered if (n := self.final(self._ids[(room, words)])) in self.templates}
         for number in sorted(together - {kept.number}):
             gone = self.templates.pop(number)
@@ -263,7 +255,7 @@ class Miner:
             kept.signatures |= gone.signatures
             if self._on_merge is not None:
                 self._on_merge(kept.number, number)
-        for words in [words for words in kept.signatures if words != blank and _fits(blank, words)]:
+        for words in [words for words in kept.signatures if words != blank and covers(blank, words)]:
             self._unlist(room, words)
             kept.signatures.discard(words)
         for words in kept.signatures:
@@ -308,8 +300,8 @@ class Miner:
         for other, number in list(crowd.items()):
             blank = other
             for place in reversed(varied):
-                if _variable(other, place):
-                    blank = _blank(blank, place)
+                if may_vary(other, place):
+                    blank = blanked(blank, place)
             if sum(word != WILD for word in blank) >= 2 and blank != other:
                 groups.setdefault(blank, []).append(number)
         for blank, numbers in groups.items():
@@ -325,13 +317,13 @@ class Miner:
         alike: dict[tuple[int, ...], list[Signature]] = {}
         for other in others:
             places = tuple(place for place, word in enumerate(words) if word != other[place])
-            if len(places) == 2 and all(_variable(words, at) and _variable(other, at) for at in places):
+            if len(places) == 2 and all(may_vary(words, at) and may_vary(other, at) for at in places):
                 alike.setdefault(places, []).append(other)
         for places, found in alike.items():
             if len(found) >= ENOUGH_TWINS and all(
                 len({other[at] for other in found} | {words[at]}) >= ENOUGH for at in places
             ):
-                blank = _blank(_blank(words, places[1]), places[0])
+                blank = blanked(blanked(words, places[1]), places[0])
                 numbers = {self.final(self._ids[(template.room, other)]) for other in found}
                 self._merge(template.room, blank, {template.number, *numbers} & self.templates.keys())
                 return
@@ -340,7 +332,7 @@ class Miner:
         """All is full: only words that are common stay."""
         kept: list[str] = []
         for word in words:
-            common = self._words.get(word, 0) >= COMMON or word.lower() in _DECISIVE
+            common = self._words.get(word, 0) >= COMMON or word.lower() in DECISIVE
             kept.append(word if common else WILD)
         return tuple(word for place, word in enumerate(kept) if word != WILD or place == 0 or kept[place - 1] != WILD)
 
@@ -352,43 +344,6 @@ class Miner:
             if not known:
                 del self._known[room]
         self._known_size = sum(map(len, self._known.values()))
-
-
-def _variable(words: Signature, place: int) -> bool:
-    word = words[place]
-    return word != WILD and not word.endswith("=") and word.lower() not in _DECISIVE
-
-
-def _places(words: Signature) -> Iterable[int]:
-    return (place for place in range(min(len(words), 40)) if _variable(words, place))
-
-
-def _blank(words: Signature, place: int) -> Signature:
-    """`words` with a wildcard in this place, joined with those beside it."""
-    before, after = words[:place], words[place + 1 :]
-    if before and before[-1] == WILD:
-        before = before[:-1]
-    if after and after[0] == WILD:
-        after = after[1:]
-    return (*before, WILD, *after)
-
-
-def _enough(words: Signature, place: int, others: int) -> int | None:
-    """How many words make this place a variable; None: no number does."""
-    if place == 0:
-        return ENOUGH_FIRST if others >= 3 else None
-    if others <= 1:
-        return ENOUGH_ALONE if others else None
-    return ENOUGH_NAMES if words[place - 1].lower() in _ANNOUNCE else ENOUGH
-
-
-def _fits(merged: Signature, words: Signature) -> bool:
-    if len(merged) != len(words):
-        return False
-    return all(
-        a == b or (a == WILD and (b == WILD or _variable(words, place)))
-        for place, (a, b) in enumerate(zip(merged, words, strict=True))
-    )
 
 
 def _id(room: Room, words: Signature) -> str:
