@@ -379,7 +379,15 @@ def _consequences(case: Case) -> None:
             continue
         if finding.check in ("metrics.limit", "metrics.unknown", "probes.slow"):
             case.blame(finding, main)
-        elif finding.check in ("logs.burst", "containers.memory", "containers.cpu", "logs.source"):
+        elif finding.check in (
+            "logs.burst",
+            "logs.new",
+            "logs.spike",
+            "logs.silence",
+            "containers.memory",
+            "containers.cpu",
+            "logs.source",
+        ):
             label = case.service(finding)
             affected = {case.service(main), *(case.service(f) for f in case.symptoms(main))}
             dependent = main.check in _GLOBAL or case.service(main) in case.stack.reach.get(label, ())

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from console.checks.check import Finding, Status
 from console.checks.containers import crossed
-from console.checks.wording import shorten
+from console.checks.wording import figure, shorten, span
 from console.config import Config, Limits
-from console.watch.logrecord import InputStats, LogRecord, LogStats
+from console.watch.logrecord import Burst, InputStats, LogRecord, LogStats, PatternStat
 
 FLOOD = 500.0  # lines a second from one input: nobody reads that, and disks fill
 SLACK = 10.0  # seconds a sentence may be older than the trouble it explains: probes ask every few seconds
+_Said = TypeVar("_Said", PatternStat, Burst)
 RECENT = 300.0  # seconds an error line may be old and still speak about now
 
 # What these programs write themselves; source: their documentation and source code.
@@ -67,7 +69,37 @@ def log_findings(stats: LogStats, config: Config, now: float) -> list[Finding]:
         if one.lines_per_second >= FLOOD:
             text = f"{one.name} writes {one.lines_per_second:.0f} log lines a second"
             found.append(Finding("logs.flood", "logs", Status.WARN, text, subject=one.name))
+    loud = {finding.subject for finding in found if finding.check == "logs.burst"}
+    return found + [one for one in _unusual(stats) if one.check != "logs.spike" or one.subject not in loud]
+
+
+def _unusual(stats: LogStats) -> list[Finding]:
+    """What the patterns say: new ones, many at once, silence. Hints, so never more than a warning; one for each source."""
+    found: list[Finding] = []
+    for source, fresh in _by_source(one for one in stats.patterns if one.new).items():
+        more = f" (and {len(fresh) - 1} more)" if len(fresh) > 1 else ""
+        text = f"{source} logs something new: {shorten(fresh[-1].text, 80)}{more}"
+        evidence = tuple(f"{one.level}, {one.count} times: {one.text}" for one in fresh[-3:])
+        found.append(Finding("logs.new", "logs", Status.WARN, text, evidence, subject=source, since=fresh[0].first_at))
+    for source, bursts in _by_source(stats.bursts).items():
+        # One pattern says more than the sum of all that it is part of.
+        one = max(bursts, key=lambda burst: (bool(burst.pattern), burst.count))
+        text = f"{source} logs {one.count:.0f} times in 5 min, usually {figure(one.usual)}: {shorten(one.text, 80)}"
+        evidence = tuple(
+            f"{burst.count:.0f} times, usually {figure(burst.usual)}: {burst.text}" for burst in bursts[:3]
+        )
+        found.append(Finding("logs.spike", "logs", Status.WARN, text, evidence, subject=source, since=one.at))
+    for silence in stats.silent:
+        text = f"{silence.source} has logged nothing for {span(silence.seconds)}, and usually does all the time"
+        found.append(Finding("logs.silence", "logs", Status.WARN, text, subject=silence.source))
     return found
+
+
+def _by_source(seen: Iterable[_Said]) -> dict[str, list[_Said]]:
+    sources: dict[str, list[_Said]] = {}
+    for one in seen:
+        sources.setdefault(one.source, []).append(one)
+    return sources
 
 
 def _burst(one: InputStats, status: Status, errors: Iterable[LogRecord], now: float) -> Finding:

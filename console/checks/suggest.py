@@ -282,6 +282,11 @@ def _burst(case: Case, cause: Finding) -> Suggestion:
     return Suggestion(f"read the log of {cause.subject}", what, "none", 0.4)
 
 
+def _silent(case: Case, cause: Finding) -> Suggestion:
+    why = "it may hang, have nothing to do, or log elsewhere since its last change"
+    return Suggestion(f"see whether {cause.subject} still works", why, "none", 0.3)
+
+
 def _flood(case: Case, cause: Finding) -> Suggestion:
     why = "volume is a symptom: see which line repeats; lower its level or cap the log before the disk fills"
     return Suggestion(f"see what {cause.subject} repeats in its log", why, "none", 0.5)
@@ -362,6 +367,9 @@ RULES: dict[str, Rule] = {
     "logs.source": _source,
     "logs.flood": _flood,
     "logs.burst": _burst,
+    "logs.new": _burst,
+    "logs.spike": _burst,
+    "logs.silence": _silent,
 }
 
 

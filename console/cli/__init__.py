@@ -106,7 +106,7 @@ def _open_console(call: Call) -> int:
 
     # Collections while modules load find nothing; the console turns them on again after its first frame.
     gc.disable()
-    live = LiveSources(config, begin=True)
+    live = LiveSources(config, begin=True, records=records.path)
     from console.app import run
 
     return run(config, records.path, live, records.note)

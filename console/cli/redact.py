@@ -23,7 +23,7 @@ def _redact(call: Call) -> int:
 
     redactor, pem = Redactor(), PemState()
     out = sys.stdout.buffer
-    with _opened(call.args.file) as source:
+    with opened(call.args.file) as source:
         for raw in source:
             # surrogateescape: bytes that are no UTF-8 come out as they went in.
             text = raw.decode("utf-8", errors="surrogateescape")
@@ -34,7 +34,7 @@ def _redact(call: Call) -> int:
 
 
 @contextmanager
-def _opened(name: str | None) -> Iterator[IO[bytes]]:
+def opened(name: str | None) -> Iterator[IO[bytes]]:
     if name is None or name == "-":
         yield sys.stdin.buffer
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.config import Config
@@ -11,12 +12,16 @@ if TYPE_CHECKING:
 
 
 class LiveSources:
-    """All sources, unread. `recall`: containers tell of the last two minutes at once. `containers` and `hub` are named because screens ask them for details.
+    """All sources, unread. `containers` and `hub` are named because screens ask them for details.
 
     `begin` starts the first look at containers and host at once, in their threads, before there is an event loop.
+    `recall`: containers tell of the last two minutes at once. `records`: the directory that keeps what is learnt of
+    the logs.
     """
 
-    def __init__(self, config: Config, *, begin: bool = False, recall: bool = False) -> None:
+    def __init__(
+        self, config: Config, *, begin: bool = False, recall: bool = False, records: Path | None = None
+    ) -> None:
         # Containers and host take longest to answer: what asks them is imported and begun before the rest.
         from console.watch.containers import ContainersSource
 
@@ -31,9 +36,10 @@ class LiveSources:
             host.begin()
         from console.watch.logs import LogHub, LogsSource
         from console.watch.metrics import HubLines, MetricsSource
+        from console.watch.mining.live import LogPatterns
         from console.watch.probes import ProbesSource
 
-        self.hub = LogHub(config.logs, config.docker)
+        self.hub = LogHub(config.logs, config.docker, patterns=LogPatterns(records))
         self.sources: tuple[Source[Any], ...] = (
             host,
             self.containers,

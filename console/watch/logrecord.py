@@ -44,6 +44,41 @@ class InputStats:
 
 
 @dataclass(frozen=True, slots=True)
+class PatternStat:
+    """One pattern of log messages: `text` has `<*>` for what varies."""
+
+    id: str
+    text: str
+    source: str
+    level: str | None
+    count: int  # estimated where the rate was high
+    first_at: float | None  # unix seconds
+    last_at: float | None
+    new: bool  # a warning or worse that came lately for the first time
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Many more events within five minutes than the day before. `pattern` is "" for all warnings of a source."""
+
+    pattern: str
+    text: str
+    source: str
+    level: str | None
+    at: float  # unix seconds when the five minutes began
+    count: float
+    usual: float  # mean of five minutes of the day before
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A source that usually speaks and does not."""
+
+    source: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class LogStats:
     """The reading named "logs": what all inputs did lately."""
 
@@ -57,6 +92,9 @@ class LogStats:
         LogRecord, ...
     ]  # error and critical, oldest first, at most 5 of each source and 40 in all, masked
     newest: float | None  # unix seconds at which the newest line arrived
+    patterns: tuple[PatternStat, ...] = ()  # worst and most frequent of the last hour first, new ones before all
+    bursts: tuple[Burst, ...] = ()  # of this five minutes and the five before
+    silent: tuple[Silence, ...] = ()
 
     @property
     def faults(self) -> tuple[InputStats, ...]:

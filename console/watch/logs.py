@@ -22,9 +22,11 @@ from console.watch.logbuffer import CAPACITY, LogBuffer
 from console.watch.logcount import LineCounter
 from console.watch.logfile import has_wildcard
 from console.watch.loginput import ContainerInput, FileInput, GlobInput, Input, JournalInput
+from console.watch.logline import Line
 from console.watch.logpast import merged
 from console.watch.logread import RecordReader, whole_line
 from console.watch.logrecord import LEVELS, RANK, InputStats, LogRecord, LogStats
+from console.watch.mining.live import LogPatterns, PatternSummary
 
 __all__ = ["LEVELS", "RANK", "InputStats", "LogHub", "LogRecord", "LogStats", "LogsSource", "whole_line"]
 
@@ -55,6 +57,7 @@ class LogHub:
         capacity: int = CAPACITY,
         clock: Callable[[], float] = time.time,
         engine: Engine | None = None,
+        patterns: LogPatterns | None = None,
     ) -> None:
         self.buffer = LogBuffer(capacity)
         self.backlog_end = 0  # seq after the newest line that was there before this console looked
@@ -63,6 +66,7 @@ class LogHub:
         self._docker = docker
         self._engine = engine
         self._clock = clock
+        self._patterns = patterns
         self._inputs: list[Input] = []
         self._gone: list[Input] = []
         self._heard_at: dict[Input, float] = {}  # when something was last read of it
@@ -107,6 +111,8 @@ class LogHub:
             elif log.unit:
                 self._inputs.append(JournalInput(log.name, log.unit, self.feed))
         self._thread(self._poll_files, "log-files")
+        if self._patterns is not None:
+            self._patterns.start()
 
     def close(self) -> None:
         """Stop all threads. Never waits for a sick input."""
@@ -115,6 +121,8 @@ class LogHub:
         self._ask.set()
         for thread in self._threads:
             thread.join(0.15)
+        if self._patterns is not None:
+            self._patterns.close()
 
     def _thread(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
@@ -244,7 +252,9 @@ class LogHub:
     def _take(self, source: str, data: bytes, offset: int | None, old: bool) -> None:
         counter = self._counters.get(source)
         if counter is None:
-            counter = LineCounter(self._reader.fresh(source), lambda raw: self._error(source, raw))
+            counter = LineCounter(
+                self._reader.fresh(source), lambda raw: self._error(source, raw), on_line=self._listener(source)
+            )
             self._counters[source] = counter
         counter.add(data, old=old)
         with self._lock:
@@ -255,6 +265,14 @@ class LogHub:
         now = self._clock()
         self.buffer.append(source, data, now, offset)
         self._newest = now
+
+    def _listener(self, source: str) -> Callable[[Line, float], None] | None:
+        """What hears the lines of a source. The files of a glob are one source: rotated ones fall silent."""
+        if self._patterns is None:
+            return None
+        heard, owner = self._patterns.heard, self._of.get(source)
+        name = owner.name if owner is not None else source
+        return lambda line, weight: heard(name, line, weight)
 
     def _settle_past(self, inputs: Sequence[Input]) -> None:
         """Put the backlog of all inputs into the ring by time, once all that can come soon has come."""
@@ -327,6 +345,8 @@ class LogHub:
             for log in self._missing()
         ]
         rows.sort(key=lambda row: row.name)
+        known = self._patterns.summary if self._patterns is not None else PatternSummary()
+        well = {row.name for row in rows if not row.fault}
         return LogStats(
             inputs=tuple(rows),
             lines_per_second=sum(row.lines_per_second for row in rows),
@@ -336,6 +356,9 @@ class LogHub:
             dropped=sum(row.dropped for row in rows),
             last_errors=self._last_errors(),
             newest=self._newest,
+            patterns=known.patterns,
+            bursts=known.bursts,
+            silent=tuple(one for one in known.silent if one.source in well),
         )
 
     def _missing(self) -> list[LogConfig]:

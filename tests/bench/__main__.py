@@ -63,6 +63,12 @@ def _parsing(quick: bool) -> list[Row]:
     return parsing_bench.rows()
 
 
+def _mining(quick: bool) -> list[Row]:
+    from tests.bench import mining_bench
+
+    return mining_bench.rows(quick)
+
+
 def _replica(quick: bool) -> list[Row]:
     from tests.bench import replica_bench
 
@@ -96,6 +102,7 @@ SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "logs": _logs,
     "journal": _journal,
     "parsing": _parsing,
+    "mining": _mining,
     "replica": _replica,
     "containment": _containment,
     "recovery": _recovery,
