@@ -63,6 +63,12 @@ def _parsing(quick: bool) -> list[Row]:
     return parsing_bench.rows()
 
 
+def _redact(quick: bool) -> list[Row]:
+    from tests.bench import redact_bench
+
+    return redact_bench.rows(quick)
+
+
 def _replica(quick: bool) -> list[Row]:
     from tests.bench import replica_bench
 
@@ -90,6 +96,7 @@ SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "logs": _logs,
     "journal": _journal,
     "parsing": _parsing,
+    "redact": _redact,
     "replica": _replica,
     "containment": _containment,
     "recovery": _recovery,
