@@ -50,7 +50,7 @@ _ASSIGN = r"\\{0,3}[\"'`]?\]?\s{0,3}(?P<sep>=>|:=|=(?!=)|%3d|:(?!:|//)|-{1,2}>|�
 _GLUED = (
     *("db", "my", "user", "root", "admin", "pg", "mysql", "postgres", "redis", "mongo", "smtp", "mail", "ftp", "ldap"),
     *("auth", "sql", "http", "proxy", "svn", "git", "amqp", "rabbit", "rabbitmq", "app", "api", "client", "session"),
-    *("access", "store", "key", "trust", "wifi"),
+    *("access", "store", "key", "trust", "wifi", "bind", "temp"),
 )
 _OPENERS = {")": "(", "]": "[", "}": "{"}
 _LINES_QUOTED = 2  # a quoted value that goes on for more lines was never closed
@@ -64,7 +64,7 @@ _NOT_A_VALUE = re.compile(
     r"refreshed|disabled|enabled|provided|valid|verified|authentication|authenticated|read|write|eof|identifier|"
     r"number|optional|prompt|please|enter|the|a|an|for|and|or|never|always|basic|bearer|digest|plain|login|md5|"
     r"scram-sha-256|peer|trust|ident|ldap|local|started|stopped|closed|opened|created|deleted|lax|strict)"
-    r"|[\w-]{0,12}\*{3,}[\w* -]{0,24}|[\w-]{0,8}…[\w-]{0,6}|_{2}[a-z]{3,20}_{2}|%!\w\(.{0,20}\)"
+    r"|[\w-]{0,12}\*{3,}[\w* -]{0,24}|[\w-]{0,8}…[\w-]{0,6}|_{2}[a-z]{3,20}_{2}|%!\w\(.{0,20}\)|![a-z-]{2,20}"
     r"|[*xX#.•-]{2,}|\*|•+|\W{1,2}"
     r"|\[[\w ]{0,40}\]|<[^<>]{0,60}>|\(?(?:redacted|masked|filtered|removed|hidden|scrubbed|sanitized)\)?"
     r"|\$\{[^}]{0,120}\}|\$\(?[A-Za-z_]\w{0,80}\)?|\$\d{1,2}|\{\{.{0,80}\}\}|\{\w{0,40}\}|%[sdv]|%\(\w{1,40}\)s"
@@ -154,12 +154,14 @@ def _begins(text: str, start: int, word: str) -> bool:
         return True
     if word in {"sessid", "sessionid"}:
         return True  # PHPSESSID, JSESSIONID
-    return word in {"pass", "pwd"} and text[max(0, start - 10) : start].lower().endswith(_GLUED)
+    return word in {"pass", "pwd", "pw"} and text[max(0, start - 10) : start].lower().endswith(_GLUED)
 
 
 def value_span(text: str, start: int) -> tuple[int, int]:
     """Where the value that begins at `start` lies, without its quotes. A quote that never closes runs to the end."""
-    opening = re.compile(r"(?:[bBrRuU]{1,2}(?=[\"']))?(\\{0,3})([\"'`])").match(text, start)
+    opening = re.compile(
+        r"(?:(?:Some|Ok|Just|String::from|Secret\w{0,6}|Password)\()?(?:[bBrRuU]{1,2}(?=[\"']))?(\\{0,3})([\"'`])"
+    ).match(text, start)
     if opening:
         begin = opening.end()
         return begin, _closing(text, begin, opening[1], opening[2])
@@ -225,7 +227,7 @@ def harmless(text: str, found: re.Match[str], start: int, end: int) -> bool:
     if spaced_colon and value.isalpha() and value.islower():
         # One word alone may be a password; a word that goes on in words is a sentence.
         return (text[end : end + 1] == " " and text[end + 1 : end + 2].isalpha()) or word not in _STRONG
-    if word == "pass" and spaced_colon and text[found.start()].isupper():
+    if word == "pass" and spaced_colon and text[found.start() : found.start() + 4] == "PASS":
         return True  # PASS: test_login
     if spaced_colon and word not in _STRONG:
         return not (looks_random(value) or (len(value) >= 5 and any(c.isdigit() for c in value)))

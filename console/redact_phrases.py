@@ -39,6 +39,24 @@ _PHRASES = {
         r"\bredis-cli\b[^|;\n]{0,200}?\s(?-i:-a)\s{1,3}|\b(?:requirepass|masterauth)\\?\"?\s{1,3}"
         r"|\bsetuser\b[^\n]{0,120}?\s\\?[\"']?>",
     ),
+    "archives and ciphers": (
+        ("openssl", "7z", "lftp"),
+        r"\bopenssl\b[^|;\n]{0,200}?\s(?-i:-k|-K)\s{1,3}|\b7z\w?\s[^|;\n]{0,120}?\s(?-i:-p)(?=\S)"
+        r"|\blftp\b[^|;\n]{0,200}?\s(?-i:-u)\s{1,3}[^\s,]{1,80},",
+    ),
+    "echo": (
+        ("password-stdin", "chpasswd"),
+        r"\becho\s{1,3}(?:-n\s)?(?=[^|\n]{1,200}\|[^\n]{0,80}(?:--password-stdin|chpasswd))",
+    ),
+    "securestring": (("securestring",), r"\bconvertto-securestring\s{1,3}(?:-string\s{1,3})?"),
+    "define": (
+        ("define(",),
+        r"\bdefine\(\s?['\"][\w.-]{0,60}?(?:password|secret|token|key|salt)\w{0,20}['\"]\s?,\s?(?=['\"])",
+    ),
+    "pair": (
+        ("n',", 'n",', "t',", 't",', "y',", 'y",', "e',", 'e",'),
+        r"(?:token|secret|key|session|signature)[\"'],\s{0,2}b?(?=[\"'][\w.~+/=%-]{16})(?=.[^\"']{0,80}\d)",
+    ),
     "ldap": (("ldap",), r"\bldap\w{2,10}\b[^|;\n]{0,200}?\s(?-i:-w)\s{1,3}"),
     "user tools": (
         ("rabbitmqctl", "htpasswd"),

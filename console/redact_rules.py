@@ -41,7 +41,7 @@ def _patterns() -> dict[str, re.Pattern[str]]:
         "provider": re.compile(rf"(?<![A-Za-z0-9])(?:{PROVIDERS})", verbose),
         "hook": re.compile(HOOKS),
         "userinfo": re.compile(
-            r"(://|\bjdbc:oracle:\w{1,10}:(?=[^\s/:@]{1,60}/)|\bsqlplus\s{1,3}(?=[^\s/:@]{1,60}/))"
+            r"(://|\bjdbc:oracle:\w{1,10}:(?=[^\s/:@]{1,60}/)|\b(?:sqlplus|impdp|expdp)\s{1,3}(?=[^\s/:@]{1,60}/))"
             r"([^\s/?#:@\"'<>]{0,128})([:/](?!\d{1,5}/)[^\s\"'<>]{0,256}?|)@(?=[\w.\[%/-])([^\s/\"'@]{0,128}@)?"
         ),
         "authorization": re.compile(
@@ -58,16 +58,14 @@ def _patterns() -> dict[str, re.Pattern[str]]:
             ("digest ", "oauth ", "hawk "),
             re.compile(r"(\b(?:response|oauth_signature|oauth_token|mac|cnonce)=\\?[\"']?)([\w+/=%-]{6,512})", ignore),
         ),
-        "bearer": re.compile(r"(?<![A-Za-z0-9])((?:[Bb]earer|BEARER)(?:\s{1,3}|%20))([A-Za-z0-9._~+/=-]{8,8192})"),
+        **dict.fromkeys(("@tcp(", "@unix("), re.compile(r"(\b[\w.-]{1,80}:)([^\s\"'@]{1,256})(?=@(?:tcp|unix)\()")),
+        "bearer": re.compile(r"(?<![A-Za-z0-9])((?:[Bb]earer|BEARER)(?:\s{1,3}|%20))([A-Za-z0-9._~+/=:-]{8,8192})"),
         "told": re.compile(
-            r"((?:token|secret|password|(?:api|access|secret)[ _-]?key|credentials?)\s{1,2}"
-            r"|(?:token|secret|key|session|signature)[\"'],\s{0,2}b?[\"'])"
+            r"((?:token|secret|password|(?:api|access|secret)[ _-]?key|credentials?)\s{1,2})"
             r"([A-Za-z0-9._~+/=-]{16,512})(?![\w:])",
             ignore,
         ),
-        "told?": re.compile(
-            r"(?:token|secret|password|key|credentials?|session|signature)[\"',\sb]{1,5}[a-z0-9._~+/=-]{16}"
-        ),
+        "told?": re.compile(r"(?:token|secret|password|key|credentials?)\s{1,2}[a-z0-9._~+/=-]{16}"),
         "basic ": re.compile(r"(?<![A-Za-z0-9])((?:[Bb]asic|BASIC) )([A-Za-z0-9+/]{6,512}={0,2})"),
         "</": re.compile(
             r"(<[\w:.-]{0,40}?(?:password|passwd|passphrase|secret|token|api[_.-]?key|pwd)\w{0,12}(?:\s[^<>]{0,200})?>)([^<]{1,4096})(?=</)",
@@ -81,7 +79,7 @@ def mask(text: str) -> str:
     patterns, low = _patterns(), lowered(text)
     if "-----" in text:
         text = patterns["pem"].sub(_mask_pem, text)
-    if "@" in text and ("://" in text or "oracle:" in low or "sqlplus" in low):
+    if "@" in text and ("://" in text or "oracle:" in low or "sqlplus" in low or "pdp " in low):
         text = patterns["userinfo"].sub(_mask_userinfo, text)
     if "://" in text:
         text = patterns["hook"].sub(rf"\1{MASK}", text)
@@ -223,6 +221,8 @@ _SHAPES: dict[str, Callable[[re.Match[str]], str]] = {
     "digest ": _mask_parameters,
     "oauth ": _mask_parameters,
     "hawk ": _mask_parameters,
+    "@tcp(": _mask_parameters,
+    "@unix(": _mask_parameters,
     "bearer": _mask_bearer,
     "basic ": _mask_basic,
     "</": _mask_tag,

@@ -26,7 +26,7 @@ _ISSUED = {
     "p": r"""at(?:[a-z0-9]{14}\.[0-9a-f]|-[a-z]{2}\d-)|ypi-|ul-[0-9a-f]{40}|scale_|mak-|plx-|i(?<=dapi)[0-9a-f]{32}
         |\.(?<=dp\.)[a-z]{2,5}\.""",
     "c": r"ret_|ord(?<=discord)|io[a-z0-9]{32}|a(?<=acca)[a-z0-9]{16}",
-    "k": r"""ey-(?:[0-9a-f]{32}|(?<=tskey-)|(?<=secret-key-))|en(?<=token)|-(?<=nrak-)|(?<=sk)[0-9a-f]{32}
+    "k": r"""-(?<=sdk-)[0-9a-f]{8}-|ey-(?:[0-9a-f]{32}|(?<=tskey-)|(?<=secret-key-))|en(?<=token)|-(?<=nrak-)|(?<=sk)[0-9a-f]{32}
         |-(?<=sk-)(?:proj|ant|svc|or-|admin|[a-z0-9]{16})|ia(?<=akia)[a-z0-9]{16}|cp[a-z0-9]{60}|u-(?<=hrku-)
         |id(?<=akid)[a-z0-9]{32}|(?<=ez[at]k)[a-z0-9]{40}|n-(?<=tkn-)1-""",
     "h": r"v[sbr]\.[\w-]{20}|a\}(?<=\{ssha\})",
@@ -44,20 +44,21 @@ _ISSUED = {
     "-": r"us\d|[0-9a-f]{8}-[0-9a-f]{8}(?![0-9a-f-])|(?<=a3-)[a-z0-9]{6}-|\d{16}-",
     "/": r"/0",
     ":": r"a(?:a[\w-]{30}|pa91b)",
-    "$": r"2[abxy]\$|[156y]\$|argon2|apr1\$|aact_",
+    "$": r"2[abxy]\$|[156y]\$|argon2|apr1\$|aact_|\d{4,6}:",
 }
 _NAMED = {
-    "p": r"""ass|wd|sk|w["'=:\\]|in["'=:\\]|at["'=:\\]|(?<=otp)["'=:\\]|hrase|lus\ (?<=sqlplus\ )""",
+    "p": r"""ass|wd|sk|w["'=:\\]|in["'=:\\]|at["'=:\\]|(?<=otp)["'=:\\]|hrase|lus\ (?<=sqlplus\ )|\ (?<=[mx]pdp\ )""",
     "c": r"""ret|red|ook|srf|v[vc]["'=:\\]|(?<=mnemonic)""",
     "k": r"""ey(?:["'=:\\_>`%\]s]|\s?[=:]|\s[\w-]{16}|-(?:data|---)|\ block-|(?<=seal\ key))|en(?<=token)""",
     "h": r"""oriz|(?<=auth)["'=:%_\]\ \\]|mac["'=:]|a(?<=senha)["'=:\\\ ]""",
-    "s": r"""ess(?:ion(?:["'=:_.\\-]|id)|id)|ignature|ig["'=:\\]|id["'=:\\]|etuser""",
+    "s": r"""ess(?:ion(?:["'=:_.\\-]|id)|id)|ignature|ig["'=:\\]|id["'=:\\]|etuser|ecures""",
     "b": r"earer|asic\ |c(?<=smbc)",
     "f": r"ied(?<=identified)",
     "x": r"srf",
     "j": r"wt",
     "g": r"in\ (?<=login\ )\S{1,80}\ [\"\\]",
-    "-": r"-[a-z]|(?<=\s-)[aupw]\S?",
+    "-": r"-[a-z]|(?<=\s-)[akupw]\S?",
+    "@": r"tcp\(|unix\(",
     "/": r"/(?<=://)|(?<=(?:reset|erify|nfirm|ivate|magic|nvite)/)[\w-]{16}",
     "?": r"code=",
     "&": r"code=",
@@ -106,6 +107,8 @@ PROVIDERS = r"""
 |(?:bot)?\d{8,10}:AA[\w-]{32,36} | sbp_[0-9a-f]{40} | sb_secret_[\w-]{20,64} | pscale_(?:tkn|pw|oauth)_[\w.-]{30,64}
 |PMAK-[0-9a-f]{24}-[0-9a-f]{34} | x(?:key|smtp)sib-[0-9a-f]{64}-\w{16} | ATBB[A-Za-z0-9]{24,40}
 |ATATT3[\w=-]{60,255} | LTAI[A-Za-z0-9]{16,24}(?![A-Za-z0-9]) | tskey-[a-z]{2,10}-[\w-]{16,64}
+|(?:sdk|mob)-[0-9a-f]{8}(?:-[0-9a-f]{4,12}){4} | (?:[a-z]{2,12}_)?(?:live|prod)_[A-Za-z0-9]{14,255}(?![A-Za-z0-9_])
+|SCRAM-SHA-\d{1,3}\$\d{4,6}:[\w+/=$:]{40,200}
 |HRKU-[\w-]{30,80} | v1\.0-[0-9a-f]{24}-[0-9a-f]{100,200} | GR1348941[\w-]{20,40} | SWMTKN-1-[a-z0-9]{40,60}-[a-z0-9]{20,40}
 |[0-9a-f]{32}-us\d{1,2}(?!\w) | [0-9a-f]{32}-[0-9a-f]{8}-[0-9a-f]{8}(?![\w-]) | pat[A-Za-z0-9]{14}\.[0-9a-f]{64}
 |access_token\$(?:production|sandbox)\$[a-z0-9]{16}\$[0-9a-f]{32} | EAA[A-Za-z0-9][\w-]{56,512}(?![\w-]) | EZ[AT]K[A-Za-z0-9]{50,60}

@@ -33,7 +33,7 @@ def leaks(line: str) -> bool:
     ("lines", "least"),
     [
         (PROVIDERS, 0.95), (NAMES, 0.9), (SHAPES, 0.9), (SECRET, 0.95),
-        (secret_corpus.PROVIDERS, 0.95), (secret_corpus.SHAPES, 0.95),
+        (secret_corpus.PROVIDERS, 0.95), (secret_corpus.SHAPES, 0.95), (secret_corpus.LATER, 0.95),
     ],
 )  # fmt: skip
 def test_recall_on_log_lines(lines: list[str], least: float) -> None:
