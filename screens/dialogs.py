@@ -154,11 +154,12 @@ class Confirm(ModalScreen[str | None]):
     CSS = _CSS.format(name="Confirm") + "\nConfirm #box { border: round $warning; }\n"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "no", "cancel", show=False)]
 
-    def __init__(self, lines: Sequence[Line], *, word: str = "", key: str = "") -> None:
+    def __init__(self, lines: Sequence[Line], *, word: str = "", key: str = "", does: str = "to run it") -> None:
         super().__init__()
         self._lines = list(lines)
         self._word = word
         self._key = key
+        self._does = does
         self._armed_at = 0.0
 
     def compose(self) -> ComposeResult:
@@ -178,7 +179,7 @@ class Confirm(ModalScreen[str | None]):
                 ask = line(
                     "press ",
                     Span(self._key, "key"),
-                    " to run it; ",
+                    f" {self._does}; ",
                     Span("Esc", "key"),
                     " or ",
                     Span("Enter", "key"),
