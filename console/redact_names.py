@@ -160,7 +160,7 @@ def _begins(text: str, start: int, word: str) -> bool:
 def value_span(text: str, start: int) -> tuple[int, int]:
     """Where the value that begins at `start` lies, without its quotes. A quote that never closes runs to the end."""
     opening = re.compile(
-        r"(?:(?:Some|Ok|Just|String::from|Secret\w{0,6}|Password)\()?(?:[bBrRuU]{1,2}(?=[\"']))?(\\{0,3})([\"'`])"
+        r"(?:(?:Some|Ok|Just|String::from|Secret\w{0,6}|Password)\(|\[\]string\{)?(?:[bBrRuU]{1,2}(?=[\"']))?(\\{0,3})([\"'`])"
     ).match(text, start)
     if opening:
         begin = opening.end()

@@ -49,6 +49,7 @@ _PHRASES = {
         r"\becho\s{1,3}(?:-n\s)?(?=[^|\n]{1,200}\|[^\n]{0,80}(?:--password-stdin|chpasswd))",
     ),
     "securestring": (("securestring",), r"\bconvertto-securestring\s{1,3}(?:-string\s{1,3})?"),
+    "pdo": (("__construct('",), r"\bpdo->__construct\('[^'\n]{1,200}',\s'[^'\n]{0,80}',\s(?=')"),
     "define": (
         ("define(",),
         r"\bdefine\(\s?['\"][\w.-]{0,60}?(?:password|secret|token|key|salt)\w{0,20}['\"]\s?,\s?(?=['\"])",
@@ -72,14 +73,17 @@ _PHRASES = {
     ),
     "a password": (
         (
-            "d password",
-            "y password",
-            "l password",
-            "t password",
-            "p password",
-            "h password",
-            "g password",
-            "w password",
+            "with password",
+            "using password",
+            "tried password",
+            "wrong password",
+            "new password",
+            "old password",
+            "default password",
+            "temporary",
+            "generated",
+            "initial",
+            "bootstrap",
         ),
         r"\b(?:with|using|tried|wrong|new|old|default)\s{1,3}password\s{1,3}(?=\S{6})(?=\S{0,80}\d)(?=\S{0,80}[a-z])"
         r"|\b(?:temporary|generated|initial|default|bootstrap)\s[a-z ]{0,20}password\b[^:=\n]{0,80}:\s{1,3}(?=\S{6})",

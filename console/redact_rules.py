@@ -148,6 +148,8 @@ def _mask_header(match: re.Match[str]) -> str:
 
 def _mask_cookie(match: re.Match[str]) -> str:
     value = match[3]
+    if len(value) < 6:
+        return match[0]
     attributes = re.search(r";\s{0,3}(?:path|expires|max-age|domain|secure|httponly|samesite)\b", value, re.IGNORECASE)
     kept = value[attributes.start() :] if attributes else ""
     return f"{match[1]}{match[2]}{MASK}{kept}"

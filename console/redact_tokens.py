@@ -14,7 +14,7 @@ PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 # Lines of a key: base64 (the last one may be short), its headers, an empty line, the checksum of PGP.
 PEM_BODY = re.compile(
     r"\s*(?:[A-Za-z0-9+/=]{16,80}|(?:[A-Za-z0-9+/]{4}){1,3}|(?:[A-Za-z0-9+/]{4}){0,3}[A-Za-z0-9+/]{2}[A-Za-z0-9+/=]="
-    r"|[A-Za-z-]{1,30}: .{0,80}|=[A-Za-z0-9+/]{4})?\s*$"
+    r"|(?:Proc-Type|DEK-Info|Version|Comment|Charset|Hash|MessageID|x-[\w-]{1,30}): .{0,200}|=[A-Za-z0-9+/]{4})?\s*$"
 )
 PEM_PART = re.compile(r"[A-Za-z0-9+/]{40,80}={0,2}")
 
@@ -25,7 +25,7 @@ PEM_PART = re.compile(r"[A-Za-z0-9+/]{40,80}={0,2}")
 _ISSUED = {
     "p": r"""at(?:[a-z0-9]{14}\.[0-9a-f]|-[a-z]{2}\d-)|ypi-|ul-[0-9a-f]{40}|scale_|mak-|plx-|i(?<=dapi)[0-9a-f]{32}
         |\.(?<=dp\.)[a-z]{2,5}\.""",
-    "c": r"ret_|ord(?<=discord)|io[a-z0-9]{32}|a(?<=acca)[a-z0-9]{16}",
+    "c": r"ret_|ord(?<=discord)|io[a-z0-9]{32}|a(?<=acca)[a-z0-9]{16}|(?<=ac)[0-9a-f]{32}:",
     "k": r"""-(?<=sdk-)[0-9a-f]{8}-|ey-(?:[0-9a-f]{32}|(?<=tskey-)|(?<=secret-key-))|en(?<=token)|-(?<=nrak-)|(?<=sk)[0-9a-f]{32}
         |-(?<=sk-)(?:proj|ant|svc|or-|admin|[a-z0-9]{16})|ia(?<=akia)[a-z0-9]{16}|cp[a-z0-9]{60}|u-(?<=hrku-)
         |id(?<=akid)[a-z0-9]{32}|(?<=ez[at]k)[a-z0-9]{40}|n-(?<=tkn-)1-""",
@@ -40,7 +40,7 @@ _ISSUED = {
     "v": r"1\.(?:(?<=atlasv1\.)|0-[0-9a-f]{24})|ly-(?<=tvly-)|k1\.a\.",
     "l": r"tai[a-z0-9]{12}",
     "3": r"(?<=atatt3)|(?<=atctt3)",
-    "_": r"[a-z0-9]{16}|usr-|live_",
+    "_": r"(?=\d*[a-z])[a-z0-9]{16}|usr-|live_",
     "-": r"us\d|[0-9a-f]{8}-[0-9a-f]{8}(?![0-9a-f-])|(?<=a3-)[a-z0-9]{6}-|\d{16}-",
     "/": r"/0",
     ":": r"a(?:a[\w-]{30}|pa91b)",
@@ -50,16 +50,16 @@ _NAMED = {
     "p": r"""ass|wd|sk|w["'=:\\]|in["'=:\\]|at["'=:\\]|(?<=otp)["'=:\\]|hrase|lus\ (?<=sqlplus\ )|\ (?<=[mx]pdp\ )""",
     "c": r"""ret|red|ook|srf|v[vc]["'=:\\]|(?<=mnemonic)""",
     "k": r"""ey(?:["'=:\\_>`%\]s]|\s?[=:]|\s[\w-]{16}|-(?:data|---)|\ block-|(?<=seal\ key))|en(?<=token)""",
-    "h": r"""oriz|(?<=auth)["'=:%_\]\ \\]|mac["'=:]|a(?<=senha)["'=:\\\ ]""",
+    "h": r"""oriz|ooks\.slack|ooks/\d{5}|ookb2|(?<=auth)["'=:%_\]\ \\]|mac["'=:]|a(?<=senha)["'=:\\\ ]""",
     "s": r"""ess(?:ion(?:["'=:_.\\-]|id)|id)|ignature|ig["'=:\\]|id["'=:\\]|etuser|ecures""",
     "b": r"earer|asic\ |c(?<=smbc)",
     "f": r"ied(?<=identified)",
     "x": r"srf",
     "j": r"wt",
     "g": r"in\ (?<=login\ )\S{1,80}\ [\"\\]",
-    "-": r"-[a-z]|(?<=\s-)[akupw]\S?",
+    "-": r"-(?:[a-z-]{0,30}key[\s=]|user|auth)|(?<=\s-)[akupw]\S?|>__con",
     "@": r"tcp\(|unix\(",
-    "/": r"/(?<=://)|(?<=(?:reset|erify|nfirm|ivate|magic|nvite)/)[\w-]{16}",
+    "/": r"/(?<=://)[^\s\"'<>]{1,400}@|(?<=(?:reset|erify|nfirm|ivate|magic|nvite)/)[\w-]{16}",
     "?": r"code=",
     "&": r"code=",
     ":": r"(?<=thin:)",
@@ -107,7 +107,7 @@ PROVIDERS = r"""
 |(?:bot)?\d{8,10}:AA[\w-]{32,36} | sbp_[0-9a-f]{40} | sb_secret_[\w-]{20,64} | pscale_(?:tkn|pw|oauth)_[\w.-]{30,64}
 |PMAK-[0-9a-f]{24}-[0-9a-f]{34} | x(?:key|smtp)sib-[0-9a-f]{64}-\w{16} | ATBB[A-Za-z0-9]{24,40}
 |ATATT3[\w=-]{60,255} | LTAI[A-Za-z0-9]{16,24}(?![A-Za-z0-9]) | tskey-[a-z]{2,10}-[\w-]{16,64}
-|(?:sdk|mob)-[0-9a-f]{8}(?:-[0-9a-f]{4,12}){4} | (?:[a-z]{2,12}_)?(?:live|prod)_[A-Za-z0-9]{14,255}(?![A-Za-z0-9_])
+|AC[0-9a-f]{32}:[0-9a-f]{32}(?!\w) | (?:sdk|mob)-[0-9a-f]{8}(?:-[0-9a-f]{4,12}){4} | (?:[a-z]{2,12}_)?(?:live|prod)_[A-Za-z0-9]{14,255}(?![A-Za-z0-9_])
 |SCRAM-SHA-\d{1,3}\$\d{4,6}:[\w+/=$:]{40,200}
 |HRKU-[\w-]{30,80} | v1\.0-[0-9a-f]{24}-[0-9a-f]{100,200} | GR1348941[\w-]{20,40} | SWMTKN-1-[a-z0-9]{40,60}-[a-z0-9]{20,40}
 |[0-9a-f]{32}-us\d{1,2}(?!\w) | [0-9a-f]{32}-[0-9a-f]{8}-[0-9a-f]{8}(?![\w-]) | pat[A-Za-z0-9]{14}\.[0-9a-f]{64}
