@@ -127,7 +127,7 @@ class PemState:
                 if PEM_BODY.match(line, column):
                     return line[:column] + MASK
                 if found := PEM_PART.match(line, column):
-                    return line[:column] + MASK + mask(line[found.end() :])
+                    return mask(line[:column] + MASK + line[found.end() :])
             self._left = 0
         found = PEM_BEGIN.search(line)
         if found and not PEM_END.search(line):

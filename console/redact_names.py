@@ -45,7 +45,7 @@ _ABOUT = frozenset(
 _TAIL_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 _GLUED_TAIL = re.compile(r"(?:s|key|hash|text|id|access|value|token|data)")
 _WEAK_TAIL = re.compile(r"[_.-]?(?:key|value|hash|token|id|new|old|\d{1,3})?s?", re.IGNORECASE)
-_ASSIGN = r"\\{0,3}[\"'`]?\]?\s{0,3}(?P<sep>=>|:=|=(?!=)|%3d|:(?!:|//)|-{1,2}>|→)\s{0,3}"
+_ASSIGN = r"\\{0,3}[\"'`]?\]?\s{0,3}(?P<sep>=>|:=|=(?!=)|%3d|:(?!:|//)|-{1,2}>|→)[^\S\n]{0,3}"
 # `dbpass` and `PGPASS` name a password, `compass` and `bypass` do not.
 _GLUED = (
     *("db", "my", "user", "root", "admin", "pg", "mysql", "postgres", "redis", "mongo", "smtp", "mail", "ftp", "ldap"),

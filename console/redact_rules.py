@@ -75,7 +75,15 @@ def _patterns() -> dict[str, re.Pattern[str]]:
 
 
 def mask(text: str) -> str:
-    """`text` with every secret that a rule finds replaced by `MASK`."""
+    """`text` with every secret that a rule finds replaced by `MASK`. Doing it again changes nothing."""
+    for _ in range(_PASSES):
+        before, text = text, _masked(text)
+        if text == before:
+            break
+    return text
+
+
+def _masked(text: str) -> str:
     patterns, low = _patterns(), lowered(text)
     if "-----" in text:
         text = patterns["pem"].sub(_mask_pem, text)
@@ -214,6 +222,7 @@ def _mask_tag(match: re.Match[str]) -> str:
     return match[0] if is_no_value(match[2]) else match[1] + MASK
 
 
+_PASSES = 4  # a mask ends a word, and what begins there may be a secret too; two are enough but for texts made to hurt
 # Schemes whose header is a list of parameters, only some of which are secret.
 _PARAMETERS = {"digest", "oauth", "hawk"}
 # A word a line must have before the pattern of that name is tried, and what to do where it matches.

@@ -32,7 +32,9 @@ _DEADLINE = 5.0  # seconds for writing it down
 
 def may_not(config: Config, actor: Actor) -> str:
     """Why this person may not see it, "" when they may: who is only a viewer in `[access]` may not."""
-    access, them = config.extra.get("access", {}), {actor.name, *_groups(actor.name)}
+    access = config.extra.get("access", {})
+    grouped = any(name.startswith("@") for names in access.values() for name in names)
+    them = {actor.name, *(_groups(actor.name) if grouped else ())}  # a directory of users may be slow to ask
     viewer, responder, commander = (
         not them.isdisjoint(access.get(r, ())) for r in ("viewer", "responder", "commander")
     )
