@@ -504,7 +504,7 @@ class Sevdeck(App[int]):
     def do_logs_open(self, subject: str = "") -> None:
         from screens.logs import LogsScreen
 
-        self._open(LogsScreen(self._live.hub, source=subject))
+        self._open(LogsScreen(self._live.hub, source=subject, seat=self._seat))
 
     def do_incident_open(self, subject: str = "") -> None:
         from screens.incident import IncidentScreen

@@ -181,6 +181,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("log.copy", "y", "copy", "Copy the selected lines to the terminal's clipboard.", _L, 13),
     Command("log.write", "W", "to file", "Write the selected lines to a file.", _L, 0),
     Command("log.open", "enter", "whole line", "Read the selected line whole.", _L, 14, "Enter"),
+    Command("log.reveal", "u", "unmask", "The selected line unmasked for 30 s; it is recorded.", _L, 0),
     Command("log.up", "up,k", "up", "One line up.", _L),
     Command("log.down", "down,j", "down", "One line down.", _L),
     Command("log.extend_up", "shift+up", "select up", "Select one more line upwards.", _L),

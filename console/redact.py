@@ -8,14 +8,16 @@ The mask is `•••`: three characters no rule takes for a secret. This modul
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from console.redact_tokens import MASK, PEM_BEGIN, PEM_BODY, PEM_END, suspicious
+from console.redact_tokens import MASK, PEM_BEGIN, PEM_BODY, PEM_END, PEM_PART, suspicious
 
 __all__ = ["MASK", "PemState", "Redactor", "add_literals", "redact", "redact_data"]
 
+_GOES_ON = 2  # lines after one that announces a secret, in which it may stand or end
+_TOGETHER = 64  # lines looked at as one
 _PEM_LINES = 200  # the longest private keys have about 100
 
 
@@ -43,7 +45,34 @@ class Redactor:
             return text
         from console.redact_rules import mask  # 10 ms of patterns that a start need not pay
 
-        return mask(text)
+        return mask(text) if "\n" not in text else self._block(text, mask)
+
+    def _block(self, text: str, mask: Callable[[str], str]) -> str:
+        """Several lines: only those that may hold a secret are looked at, each with the two that follow it."""
+        lines = text.split("\n")
+        out: list[str] = []
+        pem = PemState()
+        at = 0
+        while at < len(lines):
+            line = lines[at]
+            if pem.inside or PEM_BEGIN.search(line):
+                out.append(pem.masked(line, mask))
+                at += 1
+            elif not suspicious(line):
+                out.append(line)
+                at += 1
+            else:
+                # A value may stand in the next line ("name: X", "value: Y"), and a quoted one may go on there.
+                last, end = at, at + 1
+                while end < len(lines) and end - last <= _GOES_ON and end - at < _TOGETHER:
+                    if PEM_BEGIN.search(lines[end]):
+                        break
+                    if suspicious(lines[end]):
+                        last = end
+                    end += 1
+                out.append(mask("\n".join(lines[at:end])))
+                at = end
+        return "\n".join(out)
 
     def data(self, data: Any) -> Any:
         """A copy of JSON-like data with secrets masked, also by the names of keys. Tuples become lists."""
@@ -69,24 +98,41 @@ class Redactor:
 
 
 class PemState:
-    """Remembers, from one line of a stream to the next, that a private key is being printed."""
+    """Remembers, from one line of a stream to the next, that a private key is being printed.
+
+    Each line of the key may stand behind what a logger puts before every line: as much as before the first one.
+    """
 
     def __init__(self) -> None:
         self._left = 0
+        self._column = 0
+
+    @property
+    def inside(self) -> bool:
+        """Whether the last line was part of a key whose end has not come."""
+        return self._left > 0
 
     def line(self, redactor: Redactor, line: str) -> str:
         """`line` with secrets masked, whole lines of a private key included."""
+        return self.masked(line, redactor.text)
+
+    def masked(self, line: str, mask: Callable[[str], str]) -> str:
+        """The same, with `mask` for what is no line of a key."""
         if self._left:
             self._left -= 1
             if PEM_END.search(line):
                 self._left = 0
-                return redactor.text(line)
-            if PEM_BODY.search(line):
-                return MASK
+                return mask(line)
+            for column in (self._column, 0):
+                if PEM_BODY.match(line, column):
+                    return line[:column] + MASK
+                if found := PEM_PART.match(line, column):
+                    return mask(line[:column] + MASK + line[found.end() :])
             self._left = 0
-        if PEM_BEGIN.search(line) and not PEM_END.search(line):
-            self._left = _PEM_LINES
-        return redactor.text(line)
+        found = PEM_BEGIN.search(line)
+        if found and not PEM_END.search(line):
+            self._left, self._column = _PEM_LINES, found.start()
+        return mask(line)
 
 
 def _forms(value: str) -> set[str]:

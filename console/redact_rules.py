@@ -19,11 +19,13 @@ from console.redact_names import (
     harmless,
     is_no_value,
     looks_random,
+    lowered,
     name_pattern,
     names_secret,
     value_span,
 )
-from console.redact_tokens import HOOKS, MASK, PROVIDERS
+from console.redact_phrases import phrases
+from console.redact_tokens import HOOKS, MASK, PROVIDERS, issued
 
 
 @cache
@@ -33,76 +35,75 @@ def _patterns() -> dict[str, re.Pattern[str]]:
     return {
         "pem": re.compile(
             r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)"
-            r"((?:(?!-----).){0,16384})(-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?",
+            r"((?:(?!-----).){0,16384}(?=-----END)|(?:[A-Za-z0-9+/=\s\"',]|\\{1,4}[nrt]){0,16384})(-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?",
             re.DOTALL,
         ),
         "provider": re.compile(rf"(?<![A-Za-z0-9])(?:{PROVIDERS})", verbose),
         "hook": re.compile(HOOKS),
         "userinfo": re.compile(
-            r"(://)([^\s/?#:@\"'<>]{0,128})(?::([^\s\"'<>]{0,256}?)|)@(?=[\w.\[%-])([^\s/\"'@]{0,128}@)?"
+            r"(://|\bjdbc:oracle:\w{1,10}:(?=[^\s/:@]{1,60}/)|\b(?:sqlplus|impdp|expdp)\s{1,3}(?=[^\s/:@]{1,60}/))"
+            r"([^\s/?#:@\"'<>]{0,128})([:/](?!\d{1,5}/)[^\s\"'<>]{0,256}?|)@(?=[\w.\[%/-])([^\s/\"'@]{0,128}@)?"
         ),
         "authorization": re.compile(
-            r"(?<![a-z0-9])((?:proxy-)?authorization\\{0,3}[\"'`]?\]?\s{0,3}(?:=>|[:=])\s{0,3}\\{0,3}[\"'\[]{0,2})"
-            r"(?:(basic|bearer|token|digest|negotiate|ntlm|aws4-hmac-sha256|apikey|key|hawk|splunk|bot)(?:\s{1,3}|%20))?"
-            r"([^\s\"'\\,]{1,8192})",
+            r"(?<![a-z0-9])((?:proxy-)?authorization\\{0,3}[\"'`]?\]?\s{0,3}(?:=>|[:=,])\s{0,3}\\{0,3}(?:b?[\"'\[]){0,2})"
+            r"(?:([a-z][a-z0-9_-]{1,30})(?:\s{1,3}|%20))?(?:token=)?([^\s\"'\\,]{1,8192})",
             ignore,
         ),
         "cookie": re.compile(
-            r"(?<![a-z0-9])(cookie2?\\{0,3}[\"'`]?\]?\s{0,3}(?:=>|[:=])\s{0,3}\\{0,3}[\"'\[]{0,2})"
+            r"(?<![a-z0-9])(cookie2?\\{0,3}[\"'`]?\]?\s{0,3}(?:=>|[:=,])\s{0,3}\\{0,3}(?:b?[\"'\[]){0,2})"
             r"([\w.%!#$&*+^`|~-]{1,80}=)([^\"'\r\n]{1,16384})",
             ignore,
         ),
-        "bearer": re.compile(r"(?<![A-Za-z0-9])((?:[Bb]earer|BEARER)(?:\s{1,3}|%20))([A-Za-z0-9._~+/=-]{8,8192})"),
+        **dict.fromkeys(
+            ("digest ", "oauth ", "hawk "),
+            re.compile(r"(\b(?:response|oauth_signature|oauth_token|mac|cnonce)=\\?[\"']?)([\w+/=%-]{6,512})", ignore),
+        ),
+        **dict.fromkeys(("@tcp(", "@unix("), re.compile(r"(\b[\w.-]{1,80}:)([^\s\"'@]{1,256})(?=@(?:tcp|unix)\()")),
+        "bearer": re.compile(r"(?<![A-Za-z0-9])((?:[Bb]earer|BEARER)(?:\s{1,3}|%20))([A-Za-z0-9._~+/=:-]{8,8192})"),
         "told": re.compile(
-            r"\b((?:token|secret|password|api[ _-]?key|credentials?)\s{1,2})([A-Za-z0-9._~+/=-]{16,512})(?![\w:])",
+            r"((?:token|secret|password|(?:api|access|secret)[ _-]?key|credentials?)\s{1,2})"
+            r"([A-Za-z0-9._~+/=-]{16,512})(?![\w:])",
             ignore,
         ),
+        "told?": re.compile(r"(?:token|secret|password|key|credentials?)\s{1,2}[a-z0-9._~+/=-]{16}"),
         "basic ": re.compile(r"(?<![A-Za-z0-9])((?:[Bb]asic|BASIC) )([A-Za-z0-9+/]{6,512}={0,2})"),
-        "option": re.compile(
-            r"(?<![\w-])(--?[a-z0-9_-]{0,40}?(?:passwd|password|passphrase|secret|token|api-?key|access-?key|"
-            r"secret-?key|private-?key|pass|pwd)\s{1,3})(?![-|&;<>])",
-            ignore,
-        ),
-        "short": re.compile(
-            r"(\b(?:mysql\w{0,10}|mariadb[\w-]{0,10})\b[^|;\n]{0,200}?\s-p(?=\S)|\bmongo\w{0,10}\b[^|;\n]{0,200}?\s-p\s{1,3}"
-            r"|\bsshpass\s[^|;\n]{0,80}?-p\s{0,3}|\bredis-cli\b[^|;\n]{0,200}?\s-a\s{1,3}"
-            r"|\bdocker\s{1,3}login\b[^|;\n]{0,200}?\s-p\s{1,3}|\bcurl\b[^|;\n]{0,200}?\s(?:-u|--user)\s{0,3}[\"']?[^\s:\"']{1,80}:)"
-        ),
-        "phrase": re.compile(
-            r"(\bidentified\s{1,3}(?:with\s{1,3}\w{1,40}\s{1,3})?by\s{1,3}(?:password\s{1,3})?"
-            r"|\bpassword\s{1,3}(?=\\{0,2}['\"])|\b(?:requirepass|masterauth)\\?\"?\s{1,3}"
-            r"|\blogin\s{1,3}\S{1,80}\s{1,3}password\s{1,3}|\bpass(?:in|out)?\s{1,3}pass:"
-            r"|\bpassword\s{1,3}(?:is|was|set\s{1,3}to|changed\s{1,3}to)\s{1,3}:?\s{0,2}(?=\S{0,80}[\d!@#$%^&*\"'])"
-            r"|\bpassword\s{0,3}\(\s{0,2}(?=['\"])|[?&](?:key|code)=(?=[\w.%/-]{0,60}\d)(?=[\w.%/-]{16})"
-            r"|\"(?:name|key)\"\s{0,3}:\s{0,3}\"[\w.-]{0,60}(?:password|passwd|secret|token|api_?key)\"\s{0,3},\s{0,3}\"value\"\s{0,3}:\s{0,3}"
-            r"|\bAUTH\\?\"?\s{1,3}(?:PLAIN\s{1,3}|LOGIN\s{1,3})?)",
-            ignore,
-        ),
         "</": re.compile(
-            r"(<[\w:.-]{0,40}?(?:password|passwd|passphrase|secret|token|api[_.-]?key|pwd)\w{0,12}>)([^<]{1,4096})(?=</)",
+            r"(<[\w:.-]{0,40}?(?:password|passwd|passphrase|secret|token|api[_.-]?key|pwd)\w{0,12}(?:\s[^<>]{0,200})?>)([^<]{1,4096})(?=</)",
             ignore,
         ),
     }
 
 
 def mask(text: str) -> str:
-    """`text` with every secret that a rule finds replaced by `MASK`."""
-    patterns, low = _patterns(), text.lower()
+    """`text` with every secret that a rule finds replaced by `MASK`. Doing it again changes nothing."""
+    for _ in range(_PASSES):
+        before, text = text, _masked(text)
+        if text == before:
+            break
+    return text
+
+
+def _masked(text: str) -> str:
+    patterns, low = _patterns(), lowered(text)
     if "-----" in text:
         text = patterns["pem"].sub(_mask_pem, text)
+    if "@" in text and ("://" in text or "oracle:" in low or "sqlplus" in low or "pdp " in low):
+        text = patterns["userinfo"].sub(_mask_userinfo, text)
     if "://" in text:
-        if "@" in text:
-            text = patterns["userinfo"].sub(_mask_userinfo, text)
         text = patterns["hook"].sub(rf"\1{MASK}", text)
-    text = patterns["provider"].sub(MASK, text)
-    text = patterns["told"].sub(_mask_told, text)
+    if issued(low):
+        text = patterns["provider"].sub(MASK, text)
+    if patterns["told?"].search(low):
+        text = patterns["told"].sub(_mask_told, text)
     for word, how in _SHAPES.items():
         if word in low:
             text = patterns[word].sub(how, text)
-    for name, words in _PHRASES.items():
-        if any(word in low for word in words):
-            text = _mask_after(patterns[name], text)
-    return _mask_named_values(name_pattern(), text)
+    for words, pattern in phrases():
+        for word in words:
+            if word in low:
+                text = _mask_after(pattern, text)
+                break
+    return _mask_named_values(text)
 
 
 def mask_value(value: str) -> str:
@@ -127,16 +128,25 @@ def _mask_pem(match: re.Match[str]) -> str:
 
 def _mask_userinfo(match: re.Match[str]) -> str:
     user, password, tail = match[2], match[3], match[4]
-    if password is not None:
+    if password:
+        between, password = password[0], password[1:]
+        if between == "/" and match[1] == "://":
+            return match[0]
         if is_no_value(password) and not tail:
             return match[0]
-        return f"{match[1]}{user}:{MASK}@"
+        return f"{match[1]}{user}{between}{MASK}@"
     looks_like_token = len(user) >= 16 and any(c.isdigit() for c in user)
     return f"{match[1]}{MASK}@{tail or ''}" if looks_like_token else match[0]
 
 
+def _mask_parameters(match: re.Match[str]) -> str:
+    return match[0] if is_no_value(match[2]) else f"{match[1]}{MASK}"
+
+
 def _mask_header(match: re.Match[str]) -> str:
     lead, scheme, value = match[1], match[2] or "", match[3]
+    if scheme.lower() in _PARAMETERS:
+        return match[0]
     if not scheme and not looks_random(value):
         return match[0]
     if value.startswith(MASK) or is_no_value(value):
@@ -146,6 +156,8 @@ def _mask_header(match: re.Match[str]) -> str:
 
 def _mask_cookie(match: re.Match[str]) -> str:
     value = match[3]
+    if len(value) < 6:
+        return match[0]
     attributes = re.search(r";\s{0,3}(?:path|expires|max-age|domain|secure|httponly|samesite)\b", value, re.IGNORECASE)
     kept = value[attributes.start() :] if attributes else ""
     return f"{match[1]}{match[2]}{MASK}{kept}"
@@ -186,17 +198,20 @@ def _mask_after(pattern: re.Pattern[str], text: str) -> str:
     return "".join([*parts, text[done:]]) if parts else text
 
 
-def _mask_named_values(pattern: re.Pattern[str], text: str) -> str:
+def _mask_named_values(text: str) -> str:
+    pattern, low = name_pattern(), lowered(text)
     parts: list[str] = []
     done = 0
     position = 0
-    while (found := pattern.search(text, position)) is not None:
+    while (found := pattern.search(low, position)) is not None:
         position = found.end()
         if not announces(text, found):
             position = found.start() + 1
             continue
         start, end = value_span(text, found.end())
         if harmless(text, found, start, end):
+            if text[start : start + 2] == "${":
+                position = max(position, end)  # what stands inside names a variable
             continue
         parts += [text[done:start], MASK]
         done = position = end
@@ -207,17 +222,19 @@ def _mask_tag(match: re.Match[str]) -> str:
     return match[0] if is_no_value(match[2]) else match[1] + MASK
 
 
+_PASSES = 4  # a mask ends a word, and what begins there may be a secret too; two are enough but for texts made to hurt
+# Schemes whose header is a list of parameters, only some of which are secret.
+_PARAMETERS = {"digest", "oauth", "hawk"}
 # A word a line must have before the pattern of that name is tried, and what to do where it matches.
 _SHAPES: dict[str, Callable[[re.Match[str]], str]] = {
     "authorization": _mask_header,
     "cookie": _mask_cookie,
+    "digest ": _mask_parameters,
+    "oauth ": _mask_parameters,
+    "hawk ": _mask_parameters,
+    "@tcp(": _mask_parameters,
+    "@unix(": _mask_parameters,
     "bearer": _mask_bearer,
     "basic ": _mask_basic,
     "</": _mask_tag,
-}
-# The same for patterns that end where the value begins.
-_PHRASES = {
-    "option": ("-p", "-t", "-s", "-k", "-a", "--"),
-    "short": (" -p", " -a", " -u", " --user"),
-    "phrase": ("pass", "auth", "identified", "key=", "code=", '"value"'),
 }

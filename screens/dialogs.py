@@ -157,9 +157,9 @@ class Confirm(ModalScreen[str | None]):
     def __init__(self, lines: Sequence[Line], *, word: str = "", key: str = "", does: str = "run it") -> None:
         super().__init__()
         self._lines = list(lines)
-        self._does = does
         self._word = word
         self._key = key
+        self._does = does
         self._armed_at = 0.0
 
     def compose(self) -> ComposeResult:

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.reactive import var
 from textual.screen import ModalScreen
 
+from console.errors import SevdeckError
+from console.guide.reveal import REVEALED, may_not, place, recorded_in, write_down
+from console.redact import MASK
+from console.watch.logread import bare_line
 from console.watch.logs import LogHub, LogRecord, LogStats, whole_line
 from console.watch.readings import Readings
 from screens.base import ConsoleScreen, bindings
+from screens.dialogs import Confirm
 from widgets.lines import Line, Span, line
 from widgets.log_lines import LEVEL_WORD, moment_of, split_columns
 from widgets.log_view import LogView
 from widgets.note import Note
+from widgets.pane import wrap
+
+if TYPE_CHECKING:
+    from screens.seat import Seat
 
 
 class LogsScreen(ConsoleScreen):
@@ -29,10 +39,11 @@ class LogsScreen(ConsoleScreen):
 
     logs: var[LogStats | None] = var(None)
 
-    def __init__(self, hub: LogHub, *, source: str = "") -> None:
+    def __init__(self, hub: LogHub, *, source: str = "", seat: Seat | None = None) -> None:
         super().__init__()
         self._hub = hub
         self._source = source
+        self._seat = seat
 
     def content(self) -> ComposeResult:
         yield LogView(self._hub, source=self._source, id="log").data_bind(stats=LogsScreen.logs)
@@ -50,6 +61,33 @@ class LogsScreen(ConsoleScreen):
     def on_log_view_line_opened(self, message: LogView.LineOpened) -> None:
         message.stop()
         self.app.push_screen(LineScreen(message.record))
+
+    @work(group="reveal", exclusive=True)
+    async def on_log_view_reveal_asked(self, message: LogView.RevealAsked) -> None:
+        """Show the line with its secrets: after a yes, and only once that is written down."""
+        message.stop()
+        record, seat = message.record, self._seat
+        refused = "this console has no record to write it to" if seat is None else may_not(seat.config, seat.actor)
+        if MASK not in whole_line(record):
+            self.notify("Nothing is masked in this line.", markup=False)
+            return
+        if refused or seat is None:
+            self.notify(f"Not shown: {refused}.", severity="warning", timeout=10, markup=False)
+            return
+        where = "in the incident" if recorded_in(seat.desk) else f"in {place(seat.data_dir)}"
+        asked = (
+            f"Show this line of {record.source} with its secrets for {REVEALED:.0f} seconds?",
+            f"Who looked, when and at which line is written down {where}; what it says is not.",
+        )
+        lines = [line(Span(part)) for text in asked for part in wrap(text, max(20, min(self.size.width, 100) - 6))]
+        if await self.app.push_screen_wait(Confirm(lines, key="u", does="show it")) is None:
+            return
+        try:
+            await write_down(seat.desk, seat.data_dir, seat.actor, record, seat.engine)
+        except SevdeckError as error:
+            self.notify(f"Not shown: {error}", severity="error", timeout=15, markup=False)
+            return
+        self.app.push_screen(RevealedScreen(record))
 
 
 class LineScreen(ModalScreen[None]):
@@ -110,6 +148,31 @@ class LineScreen(ModalScreen[None]):
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self._text)
         self.notify("Copied, if the terminal allows it.", markup=False)
+
+
+class RevealedScreen(LineScreen):
+    """The same with its secrets. It closes by itself, and gives nothing to the clipboard."""
+
+    CSS = LineScreen.CSS.replace("LineScreen", "RevealedScreen").replace("$accent", "$warning")
+
+    def __init__(self, record: LogRecord, seconds: float = REVEALED) -> None:
+        super().__init__(record)
+        self._text = bare_line(record)
+        self._seconds = seconds
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.set_timer(self._seconds, self._over)
+
+    def _over(self) -> None:
+        # Whatever was opened above it since: the text goes first, then the screen when it is in front.
+        self._text = whole_line(self._record)
+        self._lay_out()
+        if self.is_current:
+            self.dismiss(None)
+
+    def action_copy(self) -> None:
+        self.notify("What is shown unmasked is not copied.", markup=False)
 
 
 _KEYS = (Span("y", "key"), Span(" copy  ", "dim"), Span("Esc", "key"), Span(" closes", "dim"))

@@ -89,6 +89,13 @@ class LogView(LinePane, can_focus=True):
             super().__init__()
             self.record = record
 
+    class RevealAsked(Message):
+        """A person wants to see one line with its secrets."""
+
+        def __init__(self, record: LogRecord) -> None:
+            super().__init__()
+            self.record = record
+
     class StateChanged(Message):
         """What the view shows was changed: following, level, source, text, wrap."""
 
@@ -278,6 +285,11 @@ class LogView(LinePane, can_focus=True):
         self._place.stop()
         if (record := self._place.current) is not None:
             self.post_message(self.LineOpened(record))
+
+    def _do_reveal(self) -> None:
+        self._place.stop()
+        if (record := self._place.current) is not None:
+            self.post_message(self.RevealAsked(record))
 
     def _do_copy(self) -> None:
         chosen = self.selected

@@ -15,20 +15,26 @@ from console.errors import UsageError
 def register(commands: Any) -> None:
     parser = commands.add_parser("redact", help="copy text with secrets masked")
     parser.add_argument("file", nargs="?", metavar="FILE", help="the text; standard input when left out or -")
+    parser.add_argument("--people", action="store_true", help="telephone numbers, mail addresses, CPF and CNPJ too")
     parser.set_defaults(run=_redact)
 
 
 def _redact(call: Call) -> int:
     from console.redact import PemState, Redactor
+    from console.redact_people import People
 
     redactor, pem = Redactor(), PemState()
+    people = People() if call.args.people else None
     out = sys.stdout.buffer
     with opened(call.args.file) as source:
         for raw in source:
             # surrogateescape: bytes that are no UTF-8 come out as they went in.
             text = raw.decode("utf-8", errors="surrogateescape")
             body = text.rstrip("\r\n")
-            out.write((pem.line(redactor, body) + text[len(body) :]).encode("utf-8", errors="surrogateescape"))
+            done = pem.line(redactor, body)
+            if people is not None:
+                done = people.text(done)
+            out.write((done + text[len(body) :]).encode("utf-8", errors="surrogateescape"))
     out.flush()
     return 0
 

@@ -66,6 +66,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "recovery.observation": ("run", "state"),
     "containment": ("containment", "name", "state"),
     "comms": ("audience", "text"),
+    "reveal": ("source", "line"),
     "resolved": (),
     "closed": (),
     "reopened": ("reason",),

@@ -17,6 +17,7 @@ from typing import Any
 
 from console.incident.disk import ensure_directory, write_atomically
 from console.redact import redact
+from console.redact_people import People
 from console.text import clean
 
 KINDS = ("slack", "webhook")  # channels that can be sent to
@@ -86,7 +87,8 @@ def put(
     if not names or (place.is_dir() and not _room(data_dir, place)):
         return None
     ident = f"{int(now * 1000):013d}-{os.urandom(4).hex()}"
-    shown = redact(clean(title, 200)), redact(clean(text, 2000))
+    people = People()
+    shown = people.text(redact(clean(title, 200))), people.text(redact(clean(text, 2000)))
     told = Message(ident, now, kind, *shown, project, os.uname().nodename, incident, {n: Delivery() for n in names})
     ensure_directory(place)
     _write(data_dir, told)

@@ -175,6 +175,7 @@ _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "recovery.observation": _observation,
     "containment": _containment,
     "comms": _comms,
+    "reveal": lambda data: f"unmasked a log line of {_text(data, 'source')}: {_text(data, 'line')}",
     "resolved": _plus_text("resolved"),
     "closed": _plus_text("closed"),
     "reopened": lambda data: f"reopened{_because(data)}",

@@ -101,6 +101,12 @@ def _worded(raw: bytes) -> bool:
 
 def whole_line(record: LogRecord, limit: int = RAW_LIMIT) -> str:
     """All of a record's line for reading and copying: unwrapped, cleaned, masked, several lines where it has them."""
+    text = bare_line(record, limit)
+    return MASK if _KEY_BODY.match(text) else redact(text)
+
+
+def bare_line(record: LogRecord, limit: int = RAW_LIMIT) -> str:
+    """The same with its secrets. Only for what a person was let see: `console.guide.reveal` writes that down first."""
     raw = record.raw
     if raw.startswith(b'{"log":"'):
         try:
@@ -108,6 +114,5 @@ def whole_line(record: LogRecord, limit: int = RAW_LIMIT) -> str:
         except (ValueError, KeyError, TypeError):
             raw = record.raw
     more = len(raw) - limit
-    text = raw[:limit].decode("utf-8", "replace").rstrip("\r\n")
-    shown = MASK if _KEY_BODY.match(text) else redact(clean_block(text, limit))
+    shown = clean_block(raw[:limit].decode("utf-8", "replace").rstrip("\r\n"), limit)
     return f"{shown}\n… +{more // 1024} KB" if more > 0 else shown

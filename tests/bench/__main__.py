@@ -69,6 +69,12 @@ def _mining(quick: bool) -> list[Row]:
     return mining_bench.rows(quick)
 
 
+def _redact(quick: bool) -> list[Row]:
+    from tests.bench import redact_bench
+
+    return redact_bench.rows(quick)
+
+
 def _replica(quick: bool) -> list[Row]:
     from tests.bench import replica_bench
 
@@ -103,6 +109,7 @@ SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "journal": _journal,
     "parsing": _parsing,
     "mining": _mining,
+    "redact": _redact,
     "replica": _replica,
     "containment": _containment,
     "recovery": _recovery,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -390,3 +392,23 @@ def test_redact_copies_its_input_with_secrets_masked() -> None:
     )
     mask = "•••".encode()
     assert done.stdout == (b"ok\r\npassword=" + mask + b"\n-----BEGIN PRIVATE KEY-----\n" + mask + b"\n\xff end")
+
+
+def test_redact_replaces_personal_data_when_asked_and_ends_quietly_with_its_reader() -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "console", "redact", "--people"]
+    done = subprocess.run(
+        command, input=b"from bob@example.com\rto bob@example.com\r\n", env=env, capture_output=True, timeout=30
+    )
+    first, second = re.findall(rb"\[mail-[0-9a-f]{8}\]", done.stdout)
+    assert done.stdout == b"from %b\rto %b\r\n" % (first, second) and first == second
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
+    ) as process:
+        assert process.stdin and process.stdout and process.stderr
+        process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(b"token=abcd1234efgh5678\n" * 100_000)
+            process.stdin.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 0

@@ -39,7 +39,7 @@ stores/         what the database and the cache are busy with; without texts of 
 host/           processes, disks, inodes, memory, pressure, sockets, kernel messages
 sevdeck/        settings in effect, and the end of sevdeck's own log
 
-••• stands for a secret. [phone-1a2b3c4d], [mail-...], [person-...] and [message-...] stand for personal data: the same
+••• stands for a secret. [phone-1a2b3c4d], [mail-...], [cpf-...] and [message-...] stand for personal data: the same
 token is the same value within this bundle, and nowhere else. An item that is not here is in the manifest with its reason.
 Names of people in free text are not recognised. Read it before you send it on.
 """
