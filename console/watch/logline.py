@@ -33,7 +33,7 @@ _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _PRIORITIES = frozenset("01234567")
 _PRI = LatePattern(r"^<(\d{1,3})>(?:1 (?=[\d-]))?")
 _LOGFMT_START = LatePattern(r'^@?[A-Za-z_][\w.-]{0,30}=(?:"|\S)')
-_AFTER_HEADER = LatePattern(r"^[\s\]\)|>:,;.-]*")
+_SEPARATORS = " \t\r\n\v\f])|>:,;.-"
 _SYSLOG_TAG = LatePattern(r"^\s(?:([\w.-]+) +)?([A-Za-z_][\w./()@-]{0,60})(\[\d+\])?(?: \([^)]{1,80}\))?:(?: |$)")
 _ACCESS = LatePattern(r'\] "(?:[A-Z]{3,10} |-|\\x)')
 _RFC5424 = LatePattern(r"^\s*(\S+) (\S+) (\S+) (\S+) (?:-|\[(?:[^\]\\]|\\.)*\](?:\[(?:[^\]\\]|\\.)*\])*) ?\ufeff?")
@@ -248,7 +248,7 @@ _LEVEL_TOKEN = LatePattern(
 
 def _message(before: str, body: str) -> str:
     """The text after the header: separators and a level word in front go, everything else stays."""
-    rest = _AFTER_HEADER.sub("", body, count=1)
+    rest = body.lstrip(_SEPARATORS)
     m = _LEVEL_TOKEN.match(rest)
     if m is not None and m.end() < len(rest):
         rest = rest[m.end() :]

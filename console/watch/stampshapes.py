@@ -238,7 +238,7 @@ SHAPES: tuple[Shape, ...] = tuple(
             _slashed,
         ),
         (
-            "0000年00",
+            "0000?00",
             r"(?P<y>[12]\d{3})年(?P<mo>\d{1,2})月(?P<d>\d{1,2})日 ?" + _TIME,
             _dotted,
         ),
