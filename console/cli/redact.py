@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from console.cli.call import Call
-from console.errors import UsageError
+from console.cli.textfile import opened
 
 
 def register(commands: Any) -> None:
@@ -23,7 +20,7 @@ def _redact(call: Call) -> int:
 
     redactor, pem = Redactor(), PemState()
     out = sys.stdout.buffer
-    with _opened(call.args.file) as source:
+    with opened(call.args.file) as source:
         for raw in source:
             # surrogateescape: bytes that are no UTF-8 come out as they went in.
             text = raw.decode("utf-8", errors="surrogateescape")
@@ -31,15 +28,3 @@ def _redact(call: Call) -> int:
             out.write((pem.line(redactor, body) + text[len(body) :]).encode("utf-8", errors="surrogateescape"))
     out.flush()
     return 0
-
-
-@contextmanager
-def _opened(name: str | None) -> Iterator[IO[bytes]]:
-    if name is None or name == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        with Path(name).open("rb") as file:
-            yield file
-    except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror or error}") from None

@@ -151,7 +151,7 @@ def _time_of(value: Any, stamps: StampReader) -> datetime | None:
 def _json_level(data: dict[str, Any]) -> str | None:
     for key in _LEVEL_KEYS:
         value = data.get(key)
-        if value is None or (key in ("s", "l", "L") and len(str(value)) > 2 and value not in loglevel.WORDS_UPPER):
+        if value is None or (len(key) == 1 and isinstance(value, str) and not _is_level(value)):
             continue
         if (found := _level_of(key, value)) is not None:
             return found
@@ -166,6 +166,11 @@ def _json_level(data: dict[str, Any]) -> str | None:
     if isinstance(tags, list) and tags and isinstance(tags[0], str) and tags[0].lower() in _WEAK_LEVELS:
         return loglevel.word(tags[0])
     return "info" if "@t" in data and "@mt" in data else None
+
+
+def _is_level(value: str) -> bool:
+    """Keys of one letter hold anything; a level is a letter, a letter with a number, or a word in capitals."""
+    return len(value) <= 2 or value in loglevel.WORDS_UPPER
 
 
 def _level_of(key: str, value: Any) -> str | None:

@@ -122,7 +122,7 @@ def word(text: str) -> str | None:
     text = text.strip().lower()
     if text in WORDS:
         return WORDS[text]
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return number(int(text))
     if len(text) == 1 or (len(text) == 2 and text[1] in "12345"):  # MongoDB counts its debug levels: D2
         return LETTERS.get(text[0].upper())

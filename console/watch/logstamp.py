@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from console.watch.latepattern import LatePattern
-from console.watch.stampshapes import SHAPES, Reader, Shape, epoch
+from console.watch.stampshapes import SHAPES, Reader, Shape, epoch, read_zone
 
 HEAD = 200  # characters looked at
 _BLANK = bytes.maketrans(b"123456789", b"000000000")
@@ -144,10 +144,24 @@ class StampReader:
         text = text.strip().strip("\"'[]")
         if not text:
             return None
-        if text.replace(".", "", 1).isdigit():
+        if text.isascii() and text.replace(".", "", 1).isdigit():
             return epoch(float(text)) if len(text) < 25 else None
         stamp = self.find(text)
         return stamp.when if stamp is not None and stamp.start <= 5 else None
+
+
+def zone_named(name: str) -> tzinfo | None:
+    """The zone that `timezone` of [[logs]] names; None for "", "local" and what this host does not know."""
+    if not name or name.lower() == "local":
+        return None
+    if (offset := read_zone(name.upper())) is not None:
+        return offset
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # 4 ms that most consoles never need
+
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 def _is_header(prefix: str, rest: str) -> bool:

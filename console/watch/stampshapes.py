@@ -52,13 +52,16 @@ class Shape:
     named: bool
 
 
-def _zone(text: str | None) -> tzinfo | None:
+def read_zone(text: str | None) -> tzinfo | None:
+    """The zone that a name of the table or an offset tells; None for anything else."""
     if not text:
         return None
     if text in _ZONES:
         minutes = _ZONES[text]
         return timezone(timedelta(minutes=minutes)) if minutes else UTC
-    digits = text[1:].replace(":", "").ljust(4, "0")
+    if text[0] not in "+-" or not (digits := text[1:].replace(":", "")).isdecimal():
+        return None
+    digits = digits.ljust(4, "0")
     minutes = int(digits[:2]) * 60 + int(digits[2:])
     if minutes >= 24 * 60:
         return None
@@ -76,13 +79,15 @@ def _build(m: re.Match[str], year: int, month: int, day: int) -> datetime:
     if half:
         hour = hour % 12 + (12 if half[0] in "pP" else 0)
     return datetime(
-        year, month, day, hour, int(found["M"]), int(found["S"] or 0), _micro(found.get("f")), _zone(found.get("z"))
+        year, month, day, hour, int(found["M"]), int(found["S"] or 0), _micro(found.get("f")), read_zone(found.get("z"))
     )
 
 
 def _iso(m: re.Match[str], known: Known) -> datetime:
     y, mo, d, hour, minute, second, fraction, zone = m.group("y", "mo", "d", "H", "M", "S", "f", "z")
-    return datetime(int(y), int(mo), int(d), int(hour), int(minute), int(second or 0), _micro(fraction), _zone(zone))
+    return datetime(
+        int(y), int(mo), int(d), int(hour), int(minute), int(second or 0), _micro(fraction), read_zone(zone)
+    )
 
 
 def _db2(m: re.Match[str], known: Known) -> datetime:
