@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
@@ -144,6 +145,9 @@ class StampReader:
         text = text.strip().strip("\"'[]")
         if not text:
             return None
+        if text[4:5] == "-" and text[10:11] in ("T", " ") and len(text) > 16:
+            with suppress(ValueError):
+                return datetime.fromisoformat(text)
         if text.isascii() and text.replace(".", "", 1).isdigit():
             return epoch(float(text)) if len(text) < 25 else None
         stamp = self.find(text)

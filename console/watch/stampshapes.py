@@ -84,6 +84,10 @@ def _build(m: re.Match[str], year: int, month: int, day: int) -> datetime:
 
 
 def _iso(m: re.Match[str], known: Known) -> datetime:
+    try:
+        return datetime.fromisoformat(m[0])  # most of them, at a tenth of the price
+    except ValueError:
+        pass
     y, mo, d, hour, minute, second, fraction, zone = m.group("y", "mo", "d", "H", "M", "S", "f", "z")
     return datetime(
         int(y), int(mo), int(d), int(hour), int(minute), int(second or 0), _micro(fraction), read_zone(zone)
