@@ -98,13 +98,18 @@ def logfmt_fields(text: str, stamps: StampReader) -> Fields | None:
                 level = loglevel.word(value) if value in loglevel.WORDS else None
         elif not message and key in _MESSAGE_KEYS[:5]:
             message = value
+        if message and level is not None and when is not None:
+            break
     if level is None and when is None and (keys < 2 or not message or message.startswith("audit(")):
         return None
     return Fields(when, level, message)
 
 
 def _plain_name(key: object) -> str:
-    return "".join(char for char in key.lower() if char.isalnum()) if isinstance(key, str) and len(key) < 40 else ""
+    """A key without case and punctuation."""
+    if not isinstance(key, str) or len(key) > 40:
+        return ""
+    return key.lower().replace("_", "").replace(".", "").replace("-", "").replace("@", "").replace(" ", "")
 
 
 def _json_message(data: dict[str, Any]) -> str:

@@ -90,13 +90,11 @@ _TAGGED = LatePattern(
     + r")\b[: ]"
 )
 _DELIMITED = LatePattern(r"[-|*=>~#](?<!\S.)[-|*=>~#]{0,2} ?(" + _SURE + r") ?[-|*=<~#:]")
-_BARE = LatePattern(
-    r"(?<![\w/.=\"'<&?%$@-])(" + UPPER + r")(?![\w/=\"'.(]|-[A-Za-z]| (?:level|code|rate|count|page)\b)"
-)
+_BARE = LatePattern(r"[^\w/.=\"'<&?%$@-](" + UPPER + r")(?![\w/=\"'.(]|-[A-Za-z]| (?:level|code|rate|count|page)\b)")
 _AT = LatePattern(r"at=(?<!\w...)(error|warning|info|debug)\b")
 _MIXED = LatePattern(r"[\s:](" + _SURE + r"): ")
 _SYSLOG_PAIR = LatePattern(
-    r"(?<![\w.])(?:kern|user|mail|daemon|auth|authpriv|syslog|lpr|news|uucp|cron|ftp|local[0-7]) *[.:] *(\w{3,7})\b"
+    r"^\s*<?(?:[\w.-]{1,64} )?(?:kern|user|mail|daemon|auth|authpriv|syslog|lpr|news|uucp|cron|ftp|local[0-7]) *[.:] *(\w{3,7})\b"
 )
 _LETTER_ALONE = LatePattern(r"^[\s\])]{1,3}([TDINWEFC])(?: {1,2}(?=[A-Z\[(<-])| \| |! )|  ([TDINWEFC])  ")
 _LETTER_FIRST = LatePattern(r"^[\s]?[\[(|<]([TVDINWECF])(?=[\])|> ])")
@@ -143,20 +141,20 @@ def number(value: int) -> str | None:
 def level_of(before: str, after: str, line: str) -> str | None:
     """The level of a line split by its stamp into what stands `before` and `after` it (no stamp: all is after)."""
     head = after[:HEAD]
-    m = _FIRST.match(head)
-    if m is not None:
-        return WORDS[m[1].lower()]
-    if (letter := _letter_at(before, line)) is not None:
+    stamped = after is not line
+    first = head.lstrip(" \t]|,:-[<()")[:2]  # tells which of the patterns for the ordinary cases can match
+    if first.isupper() and len(first) == 2 and first.isalpha():
+        m = _FIRST.match(head)
+        if m is not None:
+            return WORDS[m[1].lower()]
+    elif stamped and (first.isupper() or first.islower()):
+        m = _LETTER_ALONE.match(head) or _FIRST_SMALL.match(head)
+        if m is not None:
+            return LETTERS[m[1]] if m[1] and len(m[1]) == 1 else WORDS[m[1]] if m[1] else LETTERS[m[2]]
+    if stamped and (before or line[:1].isalpha()) and (letter := _letter_at(before, line)) is not None:
         return letter
     if line[:1].isdigit() and (m := _REDIS_SIGN.match(line)) is not None:
         return _REDIS[m[1]]
-    if before or after is not line:
-        m = _LETTER_ALONE.match(head)
-        if m is not None:
-            return LETTERS[m[1] or m[2]]
-        m = _FIRST_SMALL.match(head)
-        if m is not None:
-            return WORDS[m[1]]
     if before and (found := WORDS.get(before.strip(" \t,;:|-[(<").lower())) is not None:
         return found
     found = _tiers(head)
@@ -169,12 +167,10 @@ def level_of(before: str, after: str, line: str) -> str | None:
 def _letter_at(before: str, line: str) -> str | None:
     """The letter that is written onto the stamp (`I1122 03:12:01`), or alone in front of it (`[ N 2026-11-22`)."""
     letter = line[len(before) : len(before) + 1]
-    if letter.isalpha() and line[len(before) + 1 : len(before) + 2].isdigit():
-        return LETTERS.get(letter)
-    if before[-1:].isalpha() and not before[-2:-1].isalnum():
-        return LETTERS.get(before[-1])
-    alone = before.strip(" [(<|")
-    return LETTERS.get(alone) if len(alone) == 1 else None
+    if not (letter.isalpha() and line[len(before) + 1 : len(before) + 2].isdigit()):
+        glued = before[-1:].isalpha() and not before[-2:-1].isalnum()
+        letter = before[-1] if glued else before.strip(" [(<|")
+    return LETTERS[letter] if len(letter) == 1 and letter in "TDINWEF" else None
 
 
 # One of these stands in every word above: a line without any is told by substring tests, not by ten patterns.
@@ -189,12 +185,8 @@ def _tiers(part: str) -> str | None:
     if part[1:2] == "/" and (m := _LOGCAT.match(part)) is not None:
         return LETTERS.get(part[0])
     low = part.lower()
-    for hint in _HINTS:
-        if hint in low:
-            found = _by_word(part, low)
-            if found is not None:
-                return found
-            break
+    if next(filter(low.__contains__, _HINTS), None) is not None and (found := _by_word(part, low)) is not None:
+        return found
     if "%" in part and (m := _CISCO.search(part)) is not None:
         return SYSLOG[int(m[1])]
     m = _LETTER_FIRST.match(part) or _LETTER_BRACKET.search(part) or _LOGCAT.match(part)
@@ -225,7 +217,7 @@ def _by_word(part: str, low: str) -> str | None:
 # stand in the text for it: that is twenty times cheaper to find out.
 _BY_WORD = (
     (_LOGRUS, True, True, "["), (_MYSQL, True, True, "[System]"), (_BRACKETED, False, False, ""),
-    (_START, True, True, ""), (_LOWER_START, False, True, ""), (_SYSLOG_PAIR, False, False, ""),
+    (_START, True, True, ""), (_LOWER_START, False, True, ""), (_SYSLOG_PAIR, False, True, ""),
     (_TAGGED, False, False, ""), (_DELIMITED, False, False, " "), (_COLUMN, True, False, ""),
     (_AT, False, False, "at="), (_BARE, True, False, ""), (_MIXED, False, False, ": "),
     (_PYTHON_WARNING, True, False, "Warning: "),

@@ -23,6 +23,7 @@ from console.watch.stampshapes import SHAPES, Reader, Shape, epoch, read_zone
 HEAD = 200  # characters looked at
 _BLANK = bytes.maketrans(b"123456789", b"000000000")
 _GATED = tuple((shape.gate, shape) for shape in SHAPES)
+_WITHOUT_COLON = tuple((gate, shape) for gate, shape in _GATED if ":(?P<M>" not in shape.pattern.source)
 _MONTH = LatePattern(r"[JFMASOND](?:an|eb|ar|pr|ay|un|ul|ug|ep|ct|ov|ec|AN|EB|AR|PR|AY|UN|UL|UG|EP|CT|OV|EC)")
 
 
@@ -62,7 +63,12 @@ class StampReader:
     def nearest(self, build: Callable[[int], datetime]) -> datetime:
         """The stamp in the year that puts it nearest to now; ValueError when it is valid in none (29 February)."""
         now = self._now()
-        this = datetime.fromtimestamp(now, UTC).year
+        today = datetime.fromtimestamp(now, UTC)
+        this = today.year
+        with suppress(ValueError):
+            candidate = build(this)
+            if 1 < today.toordinal() - candidate.toordinal() < 180:
+                return candidate  # the ordinary case, without asking for zones
         best: datetime | None = None
         best_gap = 0.0
         for year in (this, this - 1, this + 1, this - 2, this - 3, this - 4):
@@ -106,9 +112,10 @@ class StampReader:
         blank = head.encode("latin-1", "replace").translate(_BLANK).decode("latin-1")
         if "00" not in blank:
             return None
+        gated = _GATED if ":00" in blank else _WITHOUT_COLON
         named: bool | None = None
         best: Stamp | None = None
-        for gate, shape in _GATED:
+        for gate, shape in gated:
             if gate not in blank:
                 continue
             if shape.named:

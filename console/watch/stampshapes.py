@@ -104,7 +104,7 @@ def _db2(m: re.Match[str], known: Known) -> datetime:
 def _named(m: re.Match[str], known: Known) -> datetime:
     """A month by name; the year may be missing."""
     month, day = _MONTHS[m["mon"][:3].lower()], int(m["d"])
-    year = m.groupdict().get("y")
+    year = m["y"] if "y" in m.re.groupindex else None
     if year:
         return _build(m, int(year) + (2000 if len(year) == 2 else 0), month, day)
     return known.nearest(lambda y: _build(m, y, month, day))
