@@ -164,6 +164,12 @@ def level_of(before: str, after: str, line: str) -> str | None:
     return _tiers(before) if found is None and before else found
 
 
+def facility_level(text: str) -> str | None:
+    """The level in `daemon.err`, as busybox writes it in front of the program; None for other text."""
+    m = _SYSLOG_PAIR.match(text)
+    return WORDS.get(m[1]) if m is not None else None
+
+
 def _letter_at(before: str, line: str) -> str | None:
     """The letter that is written onto the stamp (`I1122 03:12:01`), or alone in front of it (`[ N 2026-11-22`)."""
     letter = line[len(before) : len(before) + 1]

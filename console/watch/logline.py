@@ -154,12 +154,13 @@ class LineReader:
         return None
 
     def _fielded(self, fields: Fields, text: str, wrap: Wrap) -> Line:
-        level, when = fields.level or wrap.level, fields.time
-        if fields.message and (level is None or when is None) and fields.message[0] != "{":
-            inner = self._plain(fields.message, Wrap())  # a line that a collector put into an object
-            level, when = level or inner.level, when or inner.time
+        level, when, message = fields.level or wrap.level, fields.time, fields.message
+        if message and (level is None or when is None):  # perhaps a line that a collector put into an object
+            inner = (self._structured(message, Wrap()) if message[0] == "{" else None) or self._plain(message, Wrap())
+            if inner.level is not None or inner.time is not None:
+                level, when, message = level or inner.level, when or inner.time, inner.message
         when = when or wrap.time
-        return Line(when, level, fields.message or text, wrap.source, arrived=wrap.time, stamped=when is not wrap.time)
+        return Line(when, level, message or text, wrap.source, arrived=wrap.time, stamped=when is not wrap.time)
 
     def _journal(self, data: dict[str, Any]) -> Line:
         message = _journal_text(data.get("MESSAGE"))
@@ -192,7 +193,9 @@ class LineReader:
             source, body = source or m[2], after[m.end() :]
         level = wrap.level
         if level is None:
-            level = self._level(before, after if body is after else body, text)
+            level = self._level(before, body, text)
+        if level is None and body is not after:
+            level = loglevel.facility_level(after)
         # The engine's stamp has a zone; the line's own may not, and then says less.
         when = wrap.time if wrap.time is not None and stamp.when.tzinfo is None else stamp.when
         continued = continues_stamped(body)

@@ -152,7 +152,7 @@ class StampReader:
         text = text.strip().strip("\"'[]")
         if not text:
             return None
-        if text[4:5] == "-" and text[10:11] in ("T", " ") and len(text) > 16:
+        if text[0] in "12" and text[4:5] == "-" and text[10:11] in ("T", " ") and len(text) > 16:
             with suppress(ValueError):
                 return datetime.fromisoformat(text)
         if text.isascii() and text.replace(".", "", 1).isdigit():

@@ -93,6 +93,12 @@ def test_messages_lose_their_header_and_keep_the_rest() -> None:
     assert read("Failed to connect").message == "Failed to connect"
     assert read('time="2026-11-22T03:12:01Z" level=info msg="said \\"hi\\""').message == 'said "hi"'
     assert read('{"level":30,"time":1795317121123,"msg":"done"}').message == "done"
+    line = read('{"stream":"stderr","log":"{\\"level\\":\\"error\\",\\"msg\\":\\"no route\\"}"}')
+    assert (line.level, line.message) == ("error", "no route")
+    line = read('{"date":1795508142.5,"log":"[WARN] slow\\n"}')
+    assert (line.level, line.message) == ("warning", "slow")
+    line = read('{"level":"error","time":"2026-11-24T08:15:42Z","msg":"cut off after the first ')
+    assert (line.level, line.message) == ("error", "cut off after the first ")
     line = read("Nov 22 03:12:01 prod-1 sshd[1234]: error: too many attempts")
     assert (line.source, line.message) == ("sshd", "too many attempts")
     line = read("app-1       | 2026-11-22 03:12:01,100 WARNING pool exhausted")

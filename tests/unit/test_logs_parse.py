@@ -171,3 +171,8 @@ def test_a_line_without_an_end_costs_no_memory() -> None:
         process.stdin.close()
         lines = process.stdout.read().splitlines()
     assert [json.loads(line)["level"] for line in lines] == ["error", "info"]
+
+
+def test_a_time_at_the_end_of_all_time_is_none() -> None:
+    (line,) = told(b"9999-12-31T23:59:59-23:59 stdout F level=error msg=x\n")
+    assert (line["time"], line["level"]) == (None, "error")
