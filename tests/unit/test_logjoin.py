@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from console.watch.logjoin import MAX_CHARS, MAX_LINES, MAX_PARTS, MAX_SOURCES, Joiner, OrderedReader, joined
-
-NOW = datetime(2026, 11, 25, 12, tzinfo=UTC).timestamp()
+from tests.unit.test_logline import NOW, SETS, read, samples
 
 # Each line begins with "* " where an event begins, with "  " where the line belongs to the event before it.
 BLOCKS = {
@@ -239,3 +238,11 @@ def test_nothing_grows_without_end() -> None:
     assert ended == 50
     assert len(list(joiner.flush())) == MAX_SOURCES
     assert not list(joiner.flush())
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_lines_of_all_formats_in_one_file_mean_what_they_mean_alone(step: int) -> None:
+    one = reader()
+    for sample in (sample for name in SETS for sample in samples(name)[::step]):
+        alone, among = read(sample.raw), one.read(sample.raw)
+        assert (among.level, among.time) == (alone.level, alone.time), sample.raw
