@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
 from console.watch.latepattern import LatePattern
@@ -153,7 +153,7 @@ class OrderedReader:
         if line.partial:
             self._cut.add(line.stream)
         continued = self._order.follows(inner, line)
-        return line if continued == line.continuation else replace(line, continuation=continued)
+        return line if continued == line.continuation else line._replace(continuation=continued)
 
 
 @dataclass(slots=True)

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 from console.watch import loglevel
 from console.watch.latepattern import LatePattern
@@ -39,9 +39,11 @@ _ACCESS = LatePattern(r'\] "(?:[A-Z]{3,10} |-|\\x)')
 _RFC5424 = LatePattern(r"^\s*(\S+) (\S+) (\S+) (\S+) (?:-|\[(?:[^\]\\]|\\.)*\](?:\[(?:[^\]\\]|\\.)*\])*) ?\ufeff?")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """`time` is naive where the line names no zone. `arrived` is what the wrapping tells (engine, journal)."""
+class Line(NamedTuple):
+    """`time` is naive where the line names no zone. `arrived` is what the wrapping tells (engine, journal).
+
+    A named tuple is made in a third of the time of a frozen dataclass: a microsecond of each line.
+    """
 
     time: datetime | None
     level: str | None
@@ -89,7 +91,7 @@ class LineReader:
     def understand(self, inner: str, wrap: Wrap) -> Line:
         """The line that `unwrap` gave."""
         line = self._structured(inner[:PARSE_LIMIT], wrap) or self._plain(inner[:PARSE_LIMIT], wrap)
-        return replace(line, partial=wrap.partial, stream=wrap.stream) if wrap.stream else line
+        return line._replace(partial=wrap.partial, stream=wrap.stream) if wrap.stream else line
 
     # -- wrapping
 

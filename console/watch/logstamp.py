@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
 
 from console.watch.latepattern import LatePattern
 from console.watch.stampshapes import SHAPES, Reader, Shape, epoch, read_zone
@@ -27,8 +27,7 @@ _WITHOUT_COLON = tuple((gate, shape) for gate, shape in _GATED if ":(?P<M>" not 
 _MONTH = LatePattern(r"[JFMASOND](?:an|eb|ar|pr|ay|un|ul|ug|ep|ct|ov|ec|AN|EB|AR|PR|AY|UN|UL|UG|EP|CT|OV|EC)")
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """`when` is naive where the line names no zone. `start` and `end` bound its characters in the line."""
 
     when: datetime
