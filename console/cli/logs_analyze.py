@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from console.watch.logrecord import Burst
     from console.watch.mining.patterns import Pattern, PatternBook
 
-_LONGEST = 64 << 10  # bytes of a line that are looked at; the rest of it is skipped
 _MOST_ASSIGNED = 20_000_000  # lines whose patterns are kept in memory until all are known: 80 MB
 _MOST_SHOWN = 40  # patterns in the table for people
 _MOST_BURSTS = 50
@@ -44,10 +43,10 @@ class Analysis:
 
     def file(self, lines: Iterable[bytes]) -> Iterator[int]:
         """The number of each line's pattern as it is known then; `book.final` tells what it became."""
-        from console.watch.logline import LineReader
+        from console.watch.logjoin import OrderedReader
         from console.watch.mining.bursts import SPAN
 
-        reader = LineReader()
+        reader = OrderedReader()
         last: int | None = None
         headed = False  # whether the last line that began a record told its time
         for raw in lines:
@@ -57,7 +56,7 @@ class Analysis:
             if last is not None and line.continuation and _belongs(text, headed):
                 yield last
                 continue
-            at = _seconds(reader, line)
+            at = _seconds(reader.lines, line)
             headed = line.time is not None
             self.levels[line.level or "unknown"] += 1
             if at is not None:
@@ -120,14 +119,10 @@ def _assign(analysis: Analysis, files: Iterable[str]) -> int:
 
 
 def _lines(name: str) -> Iterator[bytes]:
-    """The lines of a file, each cut where it is endless."""
-    from console.cli.redact import opened
+    from console.cli.textfile import lines, opened
 
     with opened(name) as file:
-        while piece := file.readline(_LONGEST):
-            yield piece
-            while not piece.endswith(b"\n") and (piece := file.readline(_LONGEST)):
-                pass
+        yield from lines(file, name)
 
 
 def _answer(analysis: Analysis) -> dict[str, Any]:

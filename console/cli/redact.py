@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from console.cli.call import Call
-from console.errors import UsageError
+from console.cli.textfile import opened
 
 
 def register(commands: Any) -> None:
@@ -37,15 +34,3 @@ def _redact(call: Call) -> int:
             out.write((done + text[len(body) :]).encode("utf-8", errors="surrogateescape"))
     out.flush()
     return 0
-
-
-@contextmanager
-def opened(name: str | None) -> Iterator[IO[bytes]]:
-    if name is None or name == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        with Path(name).open("rb") as file:
-            yield file
-    except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror or error}") from None

@@ -13,11 +13,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 from console.watch import loglevel
 from console.watch.latepattern import LatePattern
-from console.watch.logstamp import StampReader, epoch
+from console.watch.logfields import Fields, json_fields, logfmt_fields, parse_object
+from console.watch.logshape import continues, continues_stamped
+from console.watch.logstamp import StampReader
 
 PARSE_LIMIT = 65536  # characters; a longer line is read to here
 
@@ -27,54 +29,42 @@ _ENGINE_STAMP = LatePattern(
 )
 _CRI = LatePattern(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) (stdout|stderr) ([PF])(?::\w+)? ")
 _COMPOSE = LatePattern(r"^([A-Za-z0-9][\w.-]{0,80}?) {0,30}\| ")
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_PRIORITIES = frozenset("01234567")
 _PRI = LatePattern(r"^<(\d{1,3})>(?:1 (?=[\d-]))?")
-_LOGFMT = re.compile(r'(?:^|\s)@?([A-Za-z_][\w.@/-]{0,40})=("(?:[^"\\]|\\.)*"|\S*)')
 _LOGFMT_START = LatePattern(r'^@?[A-Za-z_][\w.-]{0,30}=(?:"|\S)')
-_AFTER_HEADER = LatePattern(r"^[\s\]\)|>:,;.-]*")
-_SYSLOG_TAG = LatePattern(r"^\s(?:([\w.-]+) +)?([A-Za-z_][\w./()@-]{0,60})(\[\d+\])?:(?: |$)")
+_SEPARATORS = " \t\r\n\v\f])|>:,;.-"
+_SYSLOG_TAG = LatePattern(r"^\s(?:([\w.-]+) +)?([A-Za-z_][\w./()@-]{0,60})(\[\d+\])?(?: \([^)]{1,80}\))?:(?: |$)")
 _ACCESS = LatePattern(r'\] "(?:[A-Z]{3,10} |-|\\x)')
 _RFC5424 = LatePattern(r"^\s*(\S+) (\S+) (\S+) (\S+) (?:-|\[(?:[^\]\\]|\\.)*\](?:\[(?:[^\]\\]|\\.)*\])*) ?\ufeff?")
-_CONTINUED = LatePattern(
-    r"^(?:\s+\S|\s*$|Caused by: |Suppressed: |\.\.\. \d+ more|During handling of |The above exception |[})\]]+[,;]?\s*$|"
-    r"  File \"|#\d+ |\tat |   at |--- End of )"
-)
-
-_LEVEL_KEYS = (
-    "level", "severity", "lvl", "loglevel", "log_level", "levelname", "level_name", "logLevel", "log.level", "Level",
-    "LEVEL", "Severity", "severityText", "severity_text", "SeverityText", "@level", "@l", "LogLevel", "s", "PRIORITY",
-    "priority", "l", "levelno", "severityNumber", "SeverityNumber",
-)  # fmt: skip
-_TIME_KEYS = (
-    "time", "ts", "timestamp", "@timestamp", "t", "@t", "date", "datetime", "asctime", "eventTime", "Timestamp",
-    "time_iso8601", "timeMillis", "created_at", "startTime", "start_time", "StartUTC", "@time", "when", "instant",
-    "logged_at", "event_time", "time_local", "__REALTIME_TIMESTAMP", "_time", "Time", "epoch", "timeUnixNano",
-)  # fmt: skip
-_MESSAGE_KEYS = (
-    "msg", "message", "MESSAGE", "@message", "event", "text", "log", "short_message", "@m", "@mt", "Message", "body",
-    "textPayload", "error", "err",
-)  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """`time` is naive where the line names no zone. `arrived` is what the wrapping tells (engine, journal)."""
+class Line(NamedTuple):
+    """`time` is naive where the line names no zone. `arrived` is what the wrapping tells (engine, journal).
+
+    A named tuple is made in a third of the time of a frozen dataclass: a microsecond of each line.
+    """
 
     time: datetime | None
     level: str | None
     message: str
     source: str = ""  # named by the line itself: Compose prefix, syslog tag, journald identifier
-    continuation: bool = False
+    continuation: bool = False  # belongs to the record before it, by its own shape or its source's habit
     arrived: datetime | None = None
+    stamped: bool = False  # the time stands in the line itself
+    partial: bool = False  # the engine cut the line here; the next of this stream goes on with it
+    stream: str = ""  # stdout, stderr where the wrapping tells
 
 
 @dataclass(slots=True)
-class _Wrap:
+class Wrap:
     """What the wrapping told; the line's own words count more, except a syslog priority."""
 
     source: str = ""
     level: str | None = None
     time: datetime | None = None
     partial: bool = False
+    stream: str = ""
 
 
 class LineReader:
@@ -90,16 +80,22 @@ class LineReader:
 
     def read(self, text: str) -> Line:
         """One line, without its line ending."""
-        if len(text) > PARSE_LIMIT:
-            text = text[:PARSE_LIMIT]
-        wrap = _Wrap()
-        text = self._unwrap(text, wrap)
-        line = self._structured(text, wrap)
-        return line if line is not None else self._plain(text, wrap)
+        inner, wrap = self.unwrap(text)
+        return self.understand(inner, wrap)
+
+    def unwrap(self, text: str) -> tuple[str, Wrap]:
+        """What stands inside the wrapping of engines and daemons, and what the wrapping told."""
+        wrap = Wrap()
+        return self._unwrap(text[:PARSE_LIMIT], wrap), wrap
+
+    def understand(self, inner: str, wrap: Wrap) -> Line:
+        """The line that `unwrap` gave."""
+        line = self._structured(inner[:PARSE_LIMIT], wrap) or self._plain(inner[:PARSE_LIMIT], wrap)
+        return line._replace(partial=wrap.partial, stream=wrap.stream) if wrap.stream else line
 
     # -- wrapping
 
-    def _unwrap(self, text: str, wrap: _Wrap) -> str:
+    def _unwrap(self, text: str, wrap: Wrap) -> str:
         first = text[:1]
         if first == "{" and text.startswith('{"log":"'):
             text = self._json_file(text, wrap)
@@ -107,132 +103,81 @@ class LineReader:
             m = _CRI.match(text)
             if m is not None:
                 wrap.time = self._stamps.value(m[1])
-                wrap.partial = m[3] == "P"
+                wrap.stream, wrap.partial = m[2], m[3] == "P"
                 text = text[m.end() :]
-            elif (m := _ENGINE_STAMP.match(text)) is not None and _has_own_header(text[m.end() :]):
-                wrap.time = self._stamps.value(m[1])
-                text = text[m.end() :]
+            else:
+                text = self._engine_stamp(text, wrap)
         if "\x1b" in text:
             text = _SGR.sub("", text)
         if "| " in text[:100] and (m := _COMPOSE.match(text)) is not None and m[1].lower() not in loglevel.WORDS:
             wrap.source = m[1]
-            text = text[m.end() :]
+            text = self._engine_stamp(text[m.end() :], wrap)
         if text[:1] == "<" and (m := _PRI.match(text)) is not None and int(m[1]) < 192:
             wrap.level = loglevel.SYSLOG[int(m[1]) % 8]
             text = text[m.end() :]
         return text.rstrip("\r\n")
 
-    def _json_file(self, text: str, wrap: _Wrap) -> str:
+    def _engine_stamp(self, text: str, wrap: Wrap) -> str:
+        """The stamp that `docker logs --timestamps` puts before lines; a line that is only a stamp keeps it."""
+        m = _ENGINE_STAMP.match(text)
+        if m is None or m.end() == len(text):
+            return text
+        wrap.time = self._stamps.value(m[1])
+        return text[m.end() :]
+
+    def _json_file(self, text: str, wrap: Wrap) -> str:
         try:
             entry = json.loads(text)
             inner = entry["log"]
-            stamp = entry.get("time")
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return text
         if not isinstance(inner, str):
             return text
+        stamp, stream = entry.get("time"), entry.get("stream")
         wrap.time = self._stamps.value(stamp) if isinstance(stamp, str) else None
+        wrap.stream = stream if stream in ("stdout", "stderr") else "stdout"
         wrap.partial = not inner.endswith("\n")
         return inner.rstrip("\r\n")
 
     # -- keys
 
-    def _structured(self, text: str, wrap: _Wrap) -> Line | None:
+    def _structured(self, text: str, wrap: Wrap) -> Line | None:
         start = text.lstrip()[:1]
         if start == "{":
-            return self._json(text, wrap)
+            data = parse_object(text)
+            if data is None:
+                return None
+            if "__REALTIME_TIMESTAMP" in data:
+                return self._journal(data)
+            return self._fielded(json_fields(data, self._stamps), text, wrap)
         if "={" not in text[:40] and start and "=" in text[:40] and _LOGFMT_START.match(text):
-            return self._logfmt(text, wrap)
+            fields = logfmt_fields(text, self._stamps)
+            return None if fields is None else self._fielded(fields, text, wrap)
         return None
 
-    def _json(self, text: str, wrap: _Wrap) -> Line | None:
-        try:
-            data = json.loads(text)
-        except (ValueError, RecursionError):
-            return None
-        if not isinstance(data, dict):
-            return None
-        if "__REALTIME_TIMESTAMP" in data:
-            return self._journal(data)
-        return self._fields(data, text, wrap)
-
-    def _fields(self, data: dict[str, Any], text: str, wrap: _Wrap) -> Line:
-        for nest in ("log", "fields", "@fields", "record"):
-            inner = data.get(nest)
-            if isinstance(inner, dict):
-                data = {**inner, **data}
-        when = self._json_time(data) or wrap.time
-        level = _json_level(data)
-        message = ""
-        for key in _MESSAGE_KEYS:
-            found = data.get(key)
-            if isinstance(found, str) and found:
-                message = found.rstrip("\n")
-                break
-            if isinstance(found, dict) and isinstance(found.get("message"), str):
-                message = found["message"]
-                break
-        return Line(when, level or wrap.level, message or text, wrap.source, arrived=wrap.time)
-
-    def _json_time(self, data: dict[str, Any]) -> datetime | None:
-        for key in _TIME_KEYS:
-            value = data.get(key)
-            if value is None or value == "":
-                continue
-            if isinstance(value, dict):
-                value = value.get("$date", value.get("epochSecond"))
-                if isinstance(value, dict):
-                    value = value.get("$numberLong")
-            if isinstance(value, bool) or value is None:
-                continue
-            numeric = isinstance(value, (int, float))
-            when = epoch(float(value)) if numeric else self._stamps.value(str(value)[:64])
-            if when is not None:
-                return when
-        return None
+    def _fielded(self, fields: Fields, text: str, wrap: Wrap) -> Line:
+        level, when, message = fields.level or wrap.level, fields.time, fields.message
+        if message and (level is None or when is None):  # perhaps a line that a collector put into an object
+            inner = (self._structured(message, Wrap()) if message[0] == "{" else None) or self._plain(message, Wrap())
+            if inner.level is not None or inner.time is not None:
+                level, when, message = level or inner.level, when or inner.time, inner.message
+        when = when or wrap.time
+        return Line(when, level, message or text, wrap.source, arrived=wrap.time, stamped=when is not wrap.time)
 
     def _journal(self, data: dict[str, Any]) -> Line:
-        raw = data.get("MESSAGE")
-        if isinstance(raw, list):  # not UTF-8: journald writes numbers
-            raw = bytes(b for b in raw if isinstance(b, int) and 0 <= b < 256).decode("utf-8", errors="replace")
-        message = raw if isinstance(raw, str) else ""
-        inner = self._structured(message, _Wrap()) or self._plain(message, _Wrap())
-        stamp = epoch(float(data["__REALTIME_TIMESTAMP"])) if str(data["__REALTIME_TIMESTAMP"]).isdigit() else None
+        message = _journal_text(data.get("MESSAGE"))
+        inner = self._structured(message, Wrap()) or self._plain(message, Wrap())
+        stamp = self._stamps.value(str(data["__REALTIME_TIMESTAMP"])[:30])
         priority = str(data.get("PRIORITY", ""))
-        told = loglevel.SYSLOG[int(priority)] if priority.isdigit() and int(priority) < 8 else None
+        told = loglevel.SYSLOG[int(priority)] if priority in _PRIORITIES else None
         # What is piped into the journal arrives as "info" whatever it says, so the line's own word counts more.
         level = inner.level if inner.level is not None and told in (None, "info", "notice") else told
-        source = data.get("SYSLOG_IDENTIFIER") or data.get("_COMM") or ""
-        return Line(stamp, level, inner.message, str(source), arrived=stamp)
-
-    def _logfmt(self, text: str, wrap: _Wrap) -> Line | None:
-        level: str | None = None
-        when: datetime | None = None
-        message = ""
-        keys = 0
-        for m in _LOGFMT.finditer(text[:2048]):
-            keys += 1
-            key, value = m[1], m[2]
-            if value[:1] == '"':
-                value = value[1:-1] if value[-1:] == '"' else value[1:]
-                if "\\" in value:
-                    value = value.replace('\\"', '"').replace("\\n", "\n").replace("\\\\", "\\")
-            if level is None and key in _LEVEL_KEYS:
-                level = loglevel.word(value)
-            elif when is None and (key in _TIME_KEYS or key == "at"):
-                # A value with a space and no quotes ("time=2026-11-22 03:12:01") continues after it.
-                when = self._stamps.value(value) or self._stamps.value(text[m.start(2) : m.start(2) + 40])
-                if level is None and key == "at":
-                    level = loglevel.word(value) if value in loglevel.WORDS else None
-            elif not message and key in _MESSAGE_KEYS[:5]:
-                message = value
-        if level is None and when is None and (keys < 2 or not message or message.startswith("audit(")):
-            return None
-        return Line(when or wrap.time, level or wrap.level, message or text, wrap.source, arrived=wrap.time)
+        source = _journal_text(data.get("SYSLOG_IDENTIFIER") or data.get("_COMM"))
+        return Line(stamp, level, inner.message, source, continuation=inner.continuation, arrived=stamp)
 
     # -- plain text
 
-    def _plain(self, text: str, wrap: _Wrap) -> Line:
+    def _plain(self, text: str, wrap: Wrap) -> Line:
         stamp = self._stamps.find(text)
         if stamp is None:
             return self._unstamped(text, wrap)
@@ -242,15 +187,24 @@ class LineReader:
         body = after
         m: re.Match[str] | None
         if (wrap.level is not None and (m := _RFC5424.match(after)) is not None) or (
-            stamp.start == 0 and after[:1] == " " and (m := _SYSLOG_TAG.match(after)) and _is_syslog(m)
+            (not before or before[:3] in _WEEKDAYS)
+            and after[:1] == " "
+            and (m := _SYSLOG_TAG.match(after))
+            and _is_syslog(m)
         ):
             source, body = source or m[2], after[m.end() :]
         level = wrap.level
         if level is None:
-            level = self._level(before, after if body is after else body, text)
+            level = self._level(before, body, text)
+        if level is None and body is not after:
+            level = loglevel.facility_level(after)
         # The engine's stamp has a zone; the line's own may not, and then says less.
         when = wrap.time if wrap.time is not None and stamp.when.tzinfo is None else stamp.when
-        return Line(when, level, _message(before, body) or text, source, arrived=wrap.time)
+        continued = continues_stamped(body)
+        if continued:
+            level = None
+        message = _message(before, body) or text
+        return Line(when, level, message, source, continued, wrap.time, stamped=True)
 
     def _level(self, before: str, after: str, text: str) -> str | None:
         if _ACCESS.match(after) is not None and before.endswith("["):
@@ -260,8 +214,8 @@ class LineReader:
             level = loglevel.raised(after.lstrip(" :-]|"))
         return level
 
-    def _unstamped(self, text: str, wrap: _Wrap) -> Line:
-        continued = wrap.partial is False and bool(_CONTINUED.match(text))
+    def _unstamped(self, text: str, wrap: Wrap) -> Line:
+        continued = continues(text)
         own = wrap.level or (None if continued and text[:1] in " \t" else loglevel.level_of("", text, text))
         if own is None and not continued:
             own = loglevel.raised(text)
@@ -275,9 +229,11 @@ class LineReader:
         return Line(wrap.time, own, text, wrap.source, continuation=continued, arrived=wrap.time)
 
 
-def _has_own_header(rest: str) -> bool:
-    """The engine's `timestamps=1` puts its stamp before lines; a line that is only a stamp keeps it as its own."""
-    return bool(rest)
+def _journal_text(value: Any) -> str:
+    """A field of the journal: text, numbers where it is not UTF-8, null where it is too long."""
+    if isinstance(value, list):
+        return bytes(b for b in value if isinstance(b, int) and 0 <= b < 256).decode("utf-8", errors="replace")
+    return value if isinstance(value, str) else ""
 
 
 def _is_syslog(tag: re.Match[str]) -> bool:
@@ -286,30 +242,6 @@ def _is_syslog(tag: re.Match[str]) -> bool:
     if program.lower() in loglevel.WORDS or (host is None and pid is None):
         return False
     return host is None or (host.lower() not in loglevel.WORDS and not host.isdigit())
-
-
-def _json_level(data: dict[str, Any]) -> str | None:
-    for key in _LEVEL_KEYS:
-        value = data.get(key)
-        if value is None or isinstance(value, bool):
-            continue
-        if key in ("s", "l") and len(str(value)) > 2:
-            continue
-        if isinstance(value, dict):
-            value = value.get("name") or value.get("level")
-        if isinstance(value, (int, float)):
-            number = int(value)
-            if key == "levelno":
-                found = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}.get(number)
-            elif key.lower() == "severitynumber":
-                found = ("trace", "debug", "info", "warning", "error", "critical")[min(5, max(0, (number - 1) // 4))]
-            else:
-                found = loglevel.number(number)
-        else:
-            found = loglevel.word(str(value))
-        if found is not None:
-            return found
-    return "info" if "@t" in data and "@mt" in data else None
 
 
 # A level word in front of the message: in capitals, or with the punctuation that sets a level off.
@@ -321,7 +253,7 @@ _LEVEL_TOKEN = LatePattern(
 
 def _message(before: str, body: str) -> str:
     """The text after the header: separators and a level word in front go, everything else stays."""
-    rest = _AFTER_HEADER.sub("", body, count=1)
+    rest = body.lstrip(_SEPARATORS)
     m = _LEVEL_TOKEN.match(rest)
     if m is not None and m.end() < len(rest):
         rest = rest[m.end() :]

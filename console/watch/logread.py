@@ -10,6 +10,7 @@ from console.redact import MASK, redact
 from console.text import clean, clean_block
 from console.watch.logline import LineReader
 from console.watch.logrecord import RANK, LogRecord
+from console.watch.logstamp import zone_named
 
 RAW_LIMIT = 64 << 10  # bytes of a line that are looked at
 _MESSAGE_LIMIT = 16 << 10  # characters masked before the display limit cuts
@@ -47,15 +48,7 @@ class RecordReader:
 
     def fresh(self, source: str) -> LineReader:
         """A reader of this source for another thread."""
-        name = self._zones.get(source, "")
-        if not name:
-            return LineReader(None, self._clock)
-        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # 4 ms that most consoles never need
-
-        try:
-            return LineReader(ZoneInfo(name), self._clock)
-        except (ZoneInfoNotFoundError, ValueError):
-            return LineReader(None, self._clock)
+        return LineReader(zone_named(self._zones.get(source, "")), self._clock)
 
     def read(
         self, source: str, raw: bytes, *, arrived: float = 0.0, offset: int | None = None, seq: int | None = None

@@ -15,6 +15,7 @@ from console.watch.readings import Readings
 from console.watch.source import Reading
 from tests.bench.table import Row
 from tests.unit.readings_made import container, readings
+from tests.unit.test_logline import SETS, samples
 
 _LINE = "2026-11-22T19:00:00Z INFO request GET /api/orders/123 took 34 ms status 200 from 10.0.0.3"
 _WORDS = " ".join(f"word{number}" for number in range(40))
@@ -40,8 +41,28 @@ def rows() -> list[Row]:
         ("judging 100 containers", lambda: judge(seen, Config(), time.time()), 30, "2 ms"),
     ]
     out = []
+    for name in SETS:
+        lines = [one.raw for one in samples(name)]
+        readers = [LineReader(now=time.time) for _ in lines]
+        out.append(_row(f"... of {len(lines)} formats, a reader for each", _each(readers, lines), yardstick, "15 us"))
+    mixed = [one.raw for name in SETS for one in samples(name)]
+    out.append(_row("... of all of them in one file", _each([reader] * len(mixed), mixed), yardstick, ""))
+    first = []
     for what, call, number, must in calls:
-        cost = _cost(call, number)
-        text = f"{cost * 1e6:.2f} us" if cost < 1e-3 else f"{cost * 1e3:.1f} ms"
-        out.append(Row(what, text, f"40 words {yardstick * 1e6:.1f} us", f"{cost / yardstick:.2f} x", must))
-    return out
+        first.append(_row(what, _cost(call, number), yardstick, must))
+    return first[:4] + out + first[4:]
+
+
+def _each(readers: list[LineReader], lines: list[str]) -> float:
+    """Seconds a line, of lines that all look different."""
+
+    def read() -> None:
+        for reader, line in zip(readers, lines, strict=True):
+            reader.read(line)
+
+    return _cost(read, 3) / len(lines)
+
+
+def _row(what: str, cost: float, yardstick: float, must: str) -> Row:
+    text = f"{cost * 1e6:.2f} us" if cost < 1e-3 else f"{cost * 1e3:.1f} ms"
+    return Row(what, text, f"40 words {yardstick * 1e6:.1f} us", f"{cost / yardstick:.2f} x", must)
