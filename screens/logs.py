@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Container as Box
 from textual.containers import Vertical
 from textual.reactive import var
 from textual.screen import ModalScreen
@@ -22,12 +23,16 @@ from screens.base import ConsoleScreen, bindings
 from screens.dialogs import Confirm
 from widgets.lines import Line, Span, line
 from widgets.log_lines import LEVEL_WORD, moment_of, split_columns
+from widgets.log_pattern import PatternList
 from widgets.log_view import LogView
 from widgets.note import Note
 from widgets.pane import wrap
 
 if TYPE_CHECKING:
     from screens.seat import Seat
+
+
+_BESIDE = 110  # columns from which the patterns are shown without being asked for
 
 
 class LogsScreen(ConsoleScreen):
@@ -38,6 +43,14 @@ class LogsScreen(ConsoleScreen):
     AUTO_FOCUS = "#log"
 
     logs: var[LogStats | None] = var(None)
+    CSS = """
+    LogsScreen #both { height: 1fr; layout: vertical; }
+    LogsScreen.-wide #both { layout: horizontal; }
+    LogsScreen LogView { height: 1fr; width: 1fr; }
+    LogsScreen PatternList { display: none; height: 8; width: 100%; }
+    LogsScreen.-wide PatternList { height: 1fr; width: 44; margin-left: 1; }
+    LogsScreen.-patterns PatternList { display: block; }
+    """
 
     def __init__(self, hub: LogHub, *, source: str = "", seat: Seat | None = None) -> None:
         super().__init__()
@@ -46,17 +59,39 @@ class LogsScreen(ConsoleScreen):
         self._seat = seat
 
     def content(self) -> ComposeResult:
-        yield LogView(self._hub, source=self._source, id="log").data_bind(stats=LogsScreen.logs)
+        with Box(id="both"):
+            yield LogView(self._hub, source=self._source, id="log").data_bind(stats=LogsScreen.logs)
+            yield PatternList(id="patterns").data_bind(stats=LogsScreen.logs)
+
+    def on_mount(self) -> None:
+        self.set_class(self.size.width >= _BESIDE, "-patterns")
 
     def watch_readings(self, readings: Readings) -> None:
         self.logs = readings.logs.value
 
     async def action_command(self, command: str) -> None:
         """Commands of the log go to the view, wherever the focus is."""
-        if command.startswith("log."):
+        listed = self.query_one(PatternList)
+        if command == "log.patterns":
+            self.toggle_class("-patterns")
+            (listed if self.has_class("-patterns") else self.query_one(LogView)).focus()
+        elif command == "log.only" and listed.has_focus and listed.pattern is not None:
+            view = self.query_one(LogView)
+            view.pattern = "" if view.pattern else listed.pattern.id
+        elif command.startswith("log."):
             self.query_one(LogView).action_log(command.removeprefix("log."))
         else:
             await super().action_command(command)
+
+    def on_pattern_list_chosen(self, message: PatternList.Chosen) -> None:
+        message.stop()
+        self.query_one(LogView).go_to_pattern(message.id)
+
+    def on_log_view_state_changed(self) -> None:
+        view, listed = self.query_one(LogView), self.query_one(PatternList)
+        listed.source, listed.only = view.source, view.pattern
+        if view.pattern and listed.place_of(view.pattern) is not None:
+            listed.selected = view.pattern
 
     def on_log_view_line_opened(self, message: LogView.LineOpened) -> None:
         message.stop()

@@ -181,6 +181,7 @@ def title_line(
     source: str,
     minimum: str,
     contains: str,
+    only: str = "",
     state: str,
     dropped: int,
     focused: bool,
@@ -190,6 +191,8 @@ def title_line(
     words = [source or "all", f"≥ {LEVEL_LABEL.get(minimum, minimum)}"]
     if contains:
         words.append(f"with “{clean(contains, 20)}”")
+    if only:
+        words.append(f"only “{clean(only, 30)}”")
     left = [
         Span("── ", tone),
         Span(title, "focus" if focused else "strong"),

@@ -186,7 +186,7 @@ class LogPlace:
     def oldest(self) -> None:
         """The first line of the file where one file is shown, else the oldest in memory."""
         self.stop()
-        self._to_file()
+        self.to_file()
         self.records = walk_forth(self.rows, self.rows.first, self.room, self.wanted, budget=20_000).records
         self.cursor, self.anchor, self.hint = 0, None, ""
 
@@ -235,7 +235,7 @@ class LogPlace:
         self.rows.close()
         self.rows = rows
 
-    def _to_file(self) -> bool:
+    def to_file(self) -> bool:
         """Walk on in the file instead of memory, at the same place. False where there is none."""
         if isinstance(self.rows, FileRows):
             return True
@@ -252,7 +252,7 @@ class LogPlace:
     def _older(self, count: int) -> Walk:
         key = self.rows.key(self.records[0]) if self.records else self.rows.end
         walk = walk_back(self.rows, key, count, self.wanted)
-        if len(walk.records) < count and walk.reached <= self.rows.first and self.records and self._to_file():
+        if len(walk.records) < count and walk.reached <= self.rows.first and self.records and self.to_file():
             walk = walk_back(self.rows, self.rows.key(self.records[0]), count, self.wanted)
         return walk
 

@@ -36,6 +36,7 @@ from widgets.log_lines import (
     title_line,
     wrapped,
 )
+from widgets.log_pattern import PatternSteps
 from widgets.log_place import LogPlace
 from widgets.log_prompt import LogPrompt
 
@@ -61,6 +62,7 @@ class LogView(LinePane, can_focus=True):
         Binding("s", "log('source')", "source", id="log.source", show=False),
         Binding("S", "log('ask_source')", "source by name", id="log.ask_source", show=False),
         Binding("ampersand", "log('text')", "only lines with", id="log.text", show=False),
+        Binding("x", "log('only')", "only its pattern", id="log.only", show=False),
         Binding("t", "log('time')", "jump to time", id="log.time", show=False),
         Binding("w", "log('wrap')", "wrap", id="log.wrap", show=False),
         Binding("y", "log('copy')", "copy", id="log.copy", show=False),
@@ -78,6 +80,7 @@ class LogView(LinePane, can_focus=True):
     minimum: var[str] = var("info", init=False)  # a level of console.watch.logs.LEVELS
     source: var[str] = var("", init=False)  # "" means all
     contains: var[str] = var("", init=False)
+    pattern: var[str] = var("", init=False)  # id of the only pattern to show; "" means all
     wrapping: var[bool] = var(False)
     every: var[float] = var(1.0)  # seconds between repaints when compact
     stats: var[LogStats | None] = var(None)
@@ -116,6 +119,7 @@ class LogView(LinePane, can_focus=True):
         self._title = title
         self._place = LogPlace(hub)
         self._find = LogFind(hub, self._place)
+        self._steps = PatternSteps(hub, self._place)
         self._prompt = LogPrompt()
         self._painted = float("-inf")
         self._titled = float("-inf")
@@ -199,7 +203,9 @@ class LogView(LinePane, can_focus=True):
 
     @property
     def _wanted(self) -> LineFilter:
-        return LineFilter(RANK[self.minimum], self.source, self.contains.lower())
+        only = self.pattern
+        matches = (lambda record: self._hub.pattern_of(record) == only) if only else None
+        return LineFilter(RANK[self.minimum], self.source, self.contains.lower(), matches)
 
     def watch_source(self) -> None:
         self._find.end()
@@ -209,6 +215,10 @@ class LogView(LinePane, can_focus=True):
         self._filter_changed()
 
     def watch_contains(self) -> None:
+        self._filter_changed()
+
+    def watch_pattern(self) -> None:
+        self._steps.id = self.pattern or self._steps.id
         self._filter_changed()
 
     def watch_wrapping(self) -> None:
@@ -263,10 +273,42 @@ class LogView(LinePane, can_focus=True):
         self._place.oldest()
 
     def _do_next(self) -> None:
-        self._find.step("older")
+        self._walk("older")
 
     def _do_previous(self) -> None:
-        self._find.step("newer")
+        self._walk("newer")
+
+    def _walk(self, way: str) -> None:
+        """To the next hit of the search, or else to the next line of the pattern that was chosen."""
+        if self._steps.id and not self._find.needle:
+            self._steps.step(way)
+        else:
+            self._find.step(way)
+
+    def go_to_pattern(self, id: str) -> None:
+        """To the newest line of a pattern; the keys for hits lead to the others."""
+        self._find.end()
+        if self.pattern and self.pattern != id:
+            self.pattern = ""
+        self._place.room = self._room
+        self._steps.begin(id)
+        self.post_message(self.StateChanged())
+        self.redraw()
+
+    @property
+    def current_pattern(self) -> str:
+        """The id of the pattern of the line under the cursor; "" where it is of none that is known."""
+        current = self._place.current
+        return (self._hub.pattern_of(current) or "") if current is not None else ""
+
+    def _do_only(self) -> None:
+        """Only the lines of the current one's pattern; again: all."""
+        if self.pattern:
+            self.pattern = ""
+        elif id := self.current_pattern:
+            self.pattern = id
+        else:
+            self._place.hint = "this line is of no pattern that is known yet"
 
     def _do_level(self) -> None:
         at = _LEVELS.index(self.minimum) if self.minimum in _LEVELS else -1
@@ -473,10 +515,16 @@ class LogView(LinePane, can_focus=True):
             source=self.source,
             minimum=self.minimum,
             contains=self.contains,
+            only=self._pattern_text(stats),
             state=state,
             dropped=stats.dropped + place.dropped,
             focused=self.has_focus,
         )
+
+    def _pattern_text(self, stats: LogStats) -> str:
+        if not self.pattern:
+            return ""
+        return next((one.text for one in stats.patterns if one.id == self.pattern), "one pattern")
 
     def _known_stats(self) -> LogStats:
         if self.stats is not None:

@@ -15,6 +15,7 @@ from console.checks.change import Change
 from console.checks.check import Finding, Status
 from console.checks.logs import Sign
 from console.checks.topology import Topology
+from console.checks.wording import hangs
 from console.config import Config
 from console.watch.probes import ProbeResult
 from console.watch.readings import Readings
@@ -52,6 +53,7 @@ HARD = (
     "containers.starting",
     "probes.recovering",
 )
+_REFUSING = ("database.cache_full", "database.cache_memory", "database.cache_save")
 _REFUSALS = (("connections", "has no free connections"), ("password", "refuses the password"))
 _ABOUT_SERVICES = ("logs.", "connectivity.", "performance.", "quick.", "configuration.", "security.")
 # Not begun at one moment that could be compared.
@@ -75,6 +77,7 @@ class Case:
     findings: list[Finding]
     signs: dict[str, Sign]
     changes: Sequence[Change] = ()  # of the last hour
+    cleared: frozenset[str] = frozenset()  # checks that have looked just now and found all well
     probes: dict[str, ProbeResult] = field(default_factory=dict)  # by name
     owners: dict[str, str] = field(default_factory=dict)  # probe name -> service
     troubles: dict[str, Finding] = field(default_factory=dict)  # service -> its worst hard trouble
@@ -118,8 +121,9 @@ def open_case(
     findings: list[Finding],
     signs: dict[str, Sign],
     changes: Sequence[Change] = (),
+    cleared: Iterable[str] = (),
 ) -> Case:
-    case = Case(readings, stack, config, now, findings, signs, changes)
+    case = Case(readings, stack, config, now, findings, signs, changes, frozenset(cleared))
     reading = readings.probes.value
     for probe in reading.probes if reading else ():
         case.probes[probe.name] = probe
@@ -238,6 +242,8 @@ def _can_cause(cause: Finding, effect: Finding, now: float) -> bool:
     if cause.check == "probes.recovering" and effect.check in HARD and effect.check != "probes.recovering":
         # It failed a moment ago, so it explains what began a moment ago and lags behind.
         return effect.since is not None and effect.since > now - LAG
+    if cause.check in _REFUSING and hangs(effect.summary):
+        return False  # it says no at once
     if cause.check == "containers.starting" and effect.check not in ("containers.health", "probes.fail"):
         return False
     if cause.check in _TIMELESS or cause.since is None or effect.since is None:
@@ -248,7 +254,7 @@ def _can_cause(cause: Finding, effect: Finding, now: float) -> bool:
 def _exhausted(case: Case) -> None:
     """A database that runs but gives no connection, or refuses the password, is a trouble of its own kind."""
     databases = case.stack.with_role("database")
-    if not databases:
+    if not databases or "database.sessions" in case.cleared:
         return
     label = databases[0]
     present = case.troubles.get(label)
@@ -276,7 +282,7 @@ def _full_cache(case: Case) -> None:
     label = next(iter(case.stack.with_role("cache")), "")
     failing = [f for f in path_failures(case) if f.key not in case.causes]
     sign = case.sign("cache_full", failing)
-    if sign is None or not label or label in case.troubles or not failing:
+    if sign is None or not label or label in case.troubles or not failing or "database.cache" in case.cleared:
         return
     finding = _from_sign(sign, "database.cache_full", f"{label} is full and refuses writes", label)
     case.findings.append(finding)

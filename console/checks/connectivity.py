@@ -40,7 +40,7 @@ def _probe(probe: ProbeResult, stack: Topology, now: float) -> Finding | None:
         status = Status.WARN if probe.history[-2:] == (True, False) else Status.FAIL
         text = f"{probe.name}: {brief(probe.detail)}{since(probe.since, now)}"
         check = "probes.business" if probe.business else "probes.fail"
-        if probe.kind == "tls":
+        if probe.kind == "tls" and "certificate" in probe.detail:  # else nobody was there to show one
             check, text = "probes.certificate", f"{probe.name}: {probe.detail}"
             # A state somebody chose, not something that happened.
             status = Status.WARN if "self-signed" in probe.detail and not ended(probe) else status

@@ -60,7 +60,8 @@ async def diagnose(
         looking_back.cancel()
         await asyncio.gather(running, looking_back, return_exceptions=True)
     now = time.time()
-    findings = judge(looked, config, now, diagnosis.findings, history.recent)
+    well = [result.check for result in diagnosis.results if result.cleared and result.status is Status.OK]
+    findings = judge(looked, config, now, diagnosis.findings, history.recent, well)
     return Outcome(tuple(findings), diagnosis, time.monotonic() - began, now, history)
 
 

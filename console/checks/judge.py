@@ -5,7 +5,7 @@ Pure and fast: it is called whenever a reading changes. It reads nothing itself 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from console.checks import cause as causes
@@ -31,12 +31,18 @@ _GLOBAL = ("sources.containers", "host.disk", "host.inodes", "logs.disk_full", "
 
 
 def judge(
-    readings: Readings, config: Config, now: float, more: Sequence[Finding] = (), changes: Sequence[Change] = ()
+    readings: Readings,
+    config: Config,
+    now: float,
+    more: Sequence[Finding] = (),
+    changes: Sequence[Change] = (),
+    cleared: Iterable[str] = (),
 ) -> list[Finding]:
     """What is wrong now: causes by impact, then their symptoms (`cause` set). Empty: nothing is wrong.
 
     `more` are findings of checks that were asked for; they explain, and are explained, like all others. `changes` of
-    the last hour are the suspects.
+    the last hour are the suspects. `cleared` names the checks that have just found all well: they know better than what
+    a log said a moment ago.
     """
     stack = topology(readings.containers.value, config)
     findings = _look(readings, stack, config, now)
@@ -46,7 +52,7 @@ def judge(
         return []
     findings, starting = _excuse_starting(readings, stack, findings, now)
     heard = _heard(readings, now)
-    case = causes.open_case(readings, stack, config, now, findings, logs.signs(heard), changes)
+    case = causes.open_case(readings, stack, config, now, findings, logs.signs(heard), changes, cleared)
     if starting is not None:
         for finding in findings:
             if finding.check == "probes.starting":

@@ -7,15 +7,7 @@ from urllib.parse import urlsplit
 
 from console.checks.cause import HARD, Case, is_business
 from console.checks.check import Finding
-from console.checks.wording import brief, since, status_code
-
-_HANGS = ("no answer", "timed out", "timeout", "exceeded", "deadline")
-
-
-def hangs(text: str) -> bool:
-    """Whether the words say that nothing came back, rather than something wrong."""
-    lower = text.lower()
-    return any(word in lower for word in _HANGS)
+from console.checks.wording import brief, hangs, since, status_code
 
 
 def suffering(case: Case, symptoms: Sequence[Finding]) -> str:

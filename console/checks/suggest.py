@@ -12,10 +12,10 @@ from dataclasses import replace
 from console.checks.cause import Case, is_business
 from console.checks.check import Finding, Suggestion
 from console.checks.logs import recent_errors
-from console.checks.sentence import began, hangs, known_well
-from console.checks.suspects import going_back, suspect
+from console.checks.sentence import began, known_well
+from console.checks.suspects import going_back, suspect, told
 from console.checks.weighing import weighed
-from console.checks.wording import shorten, status_code
+from console.checks.wording import hangs, shorten, status_code
 
 _SETTLE = 30.0  # seconds after a restart before it may be said that it did not help
 
@@ -126,7 +126,7 @@ def _loop(case: Case, cause: Finding) -> Suggestion:
     if case.role(label) in ("database", "cache") and not changed:
         why = "restarts do not help: damaged data, a full disk and a wrong setting all look like this; delete nothing"
         return Suggestion(f"read the last log lines of {label}", why, "none", 0.6)
-    why = "restarts do not help: it dies each time" + (f"; {changed}" if changed else "")
+    why = "restarts do not help: it dies each time" + (f"; {told(changed, case, cause)}" if changed else "")
     return Suggestion(f"roll back release or configuration of {label}", why, "none", 0.8 if changed else 0.6)
 
 
@@ -203,7 +203,9 @@ def _business(case: Case, cause: Finding) -> Suggestion:
     start = began(case, cause)
     if _restarted_since(case, app, start):
         changed = suspect(case, cause)
-        why = f"{app} was restarted after it began and it still fails" + (f"; {changed}" if changed else "")
+        why = f"{app} was restarted after it began and it still fails" + (
+            f"; {told(changed, case, cause)}" if changed else ""
+        )
         return Suggestion(f"roll back {app} or repair its data", why, "none", 0.7)
     database = next(iter(case.stack.with_role("database")), "")
     probe = case.probes.get(cause.subject)

@@ -94,3 +94,16 @@ def shorten(text: str, width: int) -> str:
             return text[: max(0, width - 1)].rstrip() + "…"
         text = text[:cut]
     return text
+
+
+_HANGS = ("no answer", "timed out", "timeout", "exceeded", "deadline")
+
+
+def hangs(text: str) -> bool:
+    """Whether the words say that nothing came back, rather than something wrong.
+
+    >>> hangs("no answer in 3 s"), hangs("500 in 3 ms")
+    (True, False)
+    """
+    lower = text.lower()
+    return any(word in lower for word in _HANGS)

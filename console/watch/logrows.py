@@ -6,7 +6,7 @@ looks at a bounded number of lines and says how far it came, so that a rare leve
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -27,11 +27,14 @@ class LineFilter:
     minimum: int = 0
     source: str = ""  # "" means all
     text: str = ""  # lower case
+    matches: Callable[[LogRecord], bool] | None = None  # asked last, of what passes the rest
 
     def wants(self, record: LogRecord) -> bool:
         """Whether a record that continues no other passes."""
         rank = RANK[record.level] if record.level is not None else _INFO
-        return rank >= self.minimum and (not self.text or self.text in record.message.lower())
+        if rank < self.minimum or (self.text and self.text not in record.message.lower()):
+            return False
+        return self.matches is None or self.matches(record)
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,6 +274,13 @@ class LogHub:
         name = owner.name if owner is not None else source
         return lambda line, weight: heard(name, line, weight)
 
+    def pattern_of(self, record: LogRecord) -> str | None:
+        """The id of the pattern that a line is of; None for one that continues another, or while it is of none."""
+        if self._patterns is None or record.continuation:
+            return None
+        owner = self._of.get(record.source)
+        return self._patterns.id_of(owner.name if owner is not None else record.source, record.message, record.level)
+
     def _settle_past(self, inputs: Sequence[Input]) -> None:
         """Put the backlog of all inputs into the ring by time, once all that can come soon has come."""
         with self._lock:

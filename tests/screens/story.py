@@ -26,6 +26,7 @@ from console.watch.container_records import ContainerDetail, DetailLine
 from console.watch.containers import Container, ContainersSource
 from console.watch.host import Pressure, Process
 from console.watch.lane import QueueLane
+from console.watch.logrecord import PatternStat
 from console.watch.logs import LogHub
 from console.watch.readings import Readings
 from screens.base import ConsoleScreen
@@ -113,12 +114,26 @@ def hung() -> Readings:
             ),
             metric("bookings", unit="/d", spark=(39.0, 42.0, 40.0, 41.0)),
         ),
-        logs=errors("edge", "upstream timed out (110) while reading response header", per_minute=38.0),
+        logs=replace(
+            errors("edge", "upstream timed out (110) while reading response header", per_minute=38.0),
+            patterns=tuple(
+                PatternStat(f"{n:012x}", words, source, level, count, NOW - 3000, NOW - n, False)
+                for n, (words, source, level, count) in enumerate(PATTERNS)
+            ),
+        ),
     )
     grafana = replace(
         container("grafana"), name="watching-grafana-1", project="watching", status="restarting", health=""
     )
     return replace(found, containers=replace(found.containers, value=with_container(found, grafana)))
+
+
+PATTERNS = (
+    ("upstream timed out <*> while reading response header from upstream request: POST <*>", "edge", "error", 1038),
+    ("TimeoutError: pool", "app", "error", 212),
+    ("pool exhausted waiting <*>", "app", "warning", 96),
+    ("job <*> für <*> taken", "app", "info", 4110),
+)
 
 
 def hub() -> LogHub:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from console.checks.change import Change
-from console.checks.check import Status
+from console.checks.check import Finding, Status
 from console.checks.judge import headline, judge
 from console.config import Config, DockerConfig
 from console.watch.containers import EngineEvent
@@ -387,6 +387,18 @@ def test_an_old_sentence_in_a_log_is_not_the_reason_of_a_new_failure() -> None:
     assert top.check == "database.cache_full"
 
 
+def test_what_a_check_has_just_found_well_is_not_blamed_for_what_a_log_said_before() -> None:
+    looked = readings((), (failing("webhook", "500 in 9 ms", 20),), logs=errors("app", FULL_CACHE))
+    assert judge(looked, CONFIG, NOW)[0].check == "database.cache_full"
+    assert judge(looked, CONFIG, NOW, cleared=["database.cache"])[0].check == "probes.business"
+
+
+def test_a_full_cache_says_no_at_once_and_hangs_nobody() -> None:
+    full = Finding("database.cache_full", "database", Status.FAIL, "redis is full", subject="redis")
+    found = judge(readings((HUNG,), (APP_TIMEOUT, EDGE_504)), CONFIG, NOW, [full])
+    assert {f.subject for f in found if not f.cause} == {"app", "redis"}
+
+
 def dying(*ago: float) -> tuple[EngineEvent, ...]:
     return tuple(event("app", "die", at, "exit 1") for at in ago)
 
@@ -452,6 +464,20 @@ def test_of_the_changes_of_the_last_hour_the_likeliest_of_the_service_is_suspect
     assert second(Change("migration", "t", "migration 0007 (t)", NOW - 500)) == "or look at migration 0007 (t)"
     assert second(other, late) == "restart app (level 1)"
     assert "recent change: app: image a -> b at" in "\n".join(judge(looked, CONFIG, NOW, (), [image])[0].evidence)
+
+
+def test_a_release_that_dies_at_its_start_is_named_with_its_time() -> None:
+    made = container(
+        "app", status="restarting", deaths=4, created_at=NOW - 60, started_at=NOW - 2, image="shop/app:1.5"
+    )
+    top = judge(readings((made,), (APP_TIMEOUT,)), CONFIG, NOW)[0]
+    assert top.suggestions[0].title == "roll back release or configuration of app"
+    assert "it dies each time; app was created from shop/app:1.5 at " in top.suggestions[0].why
+
+
+def test_who_cannot_be_reached_shows_no_certificate() -> None:
+    shown = probe("certificate", "https://127.0.0.1:18443", ok=False, detail="connection refused")
+    assert judge(readings((), (shown,)), CONFIG, NOW)[0].check == "probes.fail"
 
 
 def test_a_stack_that_is_new_as_a_whole_suspects_no_single_service() -> None:

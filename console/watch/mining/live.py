@@ -63,11 +63,23 @@ class LogPatterns:
         with self._lock:
             self._book.add(line.message, line.level, source, self._clock(), weight)
 
+    def id_of(self, source: str, message: str, level: str | None) -> str | None:
+        """The pattern of a line that was written at any time; None while it is of none that is known."""
+        if self._book is None:
+            return None
+        with self._lock:
+            return self._book.id_of(message, level, source)
+
     def close(self) -> None:
         """Stop, and save. Never waits long for a sick disk."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(0.5)
+
+    @property
+    def ready(self) -> bool:
+        """Whether what was learnt before is read, so that lines are learnt from."""
+        return self._book is not None
 
     def open(self) -> None:
         """Read what was learnt before."""

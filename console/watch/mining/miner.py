@@ -103,6 +103,18 @@ class Miner:
         self._known_size += 1
         return number
 
+    def find(self, message: str, level: str | None = None, source: str = "") -> int | None:
+        """The number of the pattern that a message is of; None where it would begin one. Nothing is learnt."""
+        room, form = (source, level), normal(message)
+        number = self._known.get(room, {}).get(form)
+        if number is None:
+            safe = redact(message[:LIMIT])
+            words = signature(form if safe == message[:LIMIT] else normal(safe))
+            number = self._ids.get((room, words))
+            if number is None:
+                number = self._covered(room, words)
+        return None if number is None else self.final(number)
+
     def final(self, number: int) -> int:
         """The number of the pattern that this one became part of; itself when it was never merged."""
         into = self._into

@@ -77,6 +77,12 @@ class PatternBook:
             self._time(one, at, weight)
         return number
 
+    def id_of(self, message: str, level: str | None, source: str = "") -> str | None:
+        """The id of the pattern that a message is of; None where it is of none that is known."""
+        number = self._miner.find(message, level, source)
+        one = self.patterns.get(number) if number is not None else None
+        return one.id if one is not None else None
+
     def final(self, number: int) -> int:
         return self._miner.final(number)
 
