@@ -93,6 +93,12 @@ def _recovery(quick: bool) -> list[Row]:
     return recovery_bench.rows(quick)
 
 
+def _diagnosis(quick: bool) -> list[Row]:
+    from tests.bench import diagnosis_bench
+
+    return diagnosis_bench.rows(quick)
+
+
 def _bundle(quick: bool) -> list[Row]:
     from tests.bench import bundle_bench
 
@@ -113,6 +119,7 @@ SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "replica": _replica,
     "containment": _containment,
     "recovery": _recovery,
+    "diagnosis": _diagnosis,
     "bundle": _bundle,
 }
 

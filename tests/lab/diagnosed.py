@@ -30,7 +30,7 @@ PAIRS = (  # the second is broken after the first and has to show all the same
     ("redis-full", "app-hung"),
     ("redis-full", "postgres-blocked"),
     ("network-no-alias", "log-flood"),
-    ("edge-5xx", "postgres-connections-exhausted"),
+    ("worker-stopped", "edge-5xx"),
     ("disk-full", "app-paused"),
 )
 WELL = ("healthy", "busy", "fresh")
