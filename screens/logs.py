@@ -48,7 +48,7 @@ class LogsScreen(ConsoleScreen):
     LogsScreen.-wide #both { layout: horizontal; }
     LogsScreen LogView { height: 1fr; width: 1fr; }
     LogsScreen PatternList { display: none; height: 8; width: 100%; }
-    LogsScreen.-wide PatternList { height: 1fr; width: 44; margin-left: 1; }
+    LogsScreen.-wide PatternList { height: 1fr; width: 45; }
     LogsScreen.-patterns PatternList { display: block; }
     """
 

@@ -192,7 +192,7 @@ def title_line(
     if contains:
         words.append(f"with “{clean(contains, 20)}”")
     if only:
-        words.append(f"only “{clean(only, 30)}”")
+        words.append(f"only “{fit(clean(only, 400), min(30, len(only)))}”")
     left = [
         Span("── ", tone),
         Span(title, "focus" if focused else "strong"),

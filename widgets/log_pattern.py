@@ -160,6 +160,10 @@ class PatternList(ChoiceList):
         return self.size.height >= 2 * _FOOT + 2
 
     def view(self, width: int, height: int) -> Sequence[Line]:
+        """With an empty column before it, which keeps it apart from the lines."""
+        return [line(" ", *spans) for spans in self._view(width - 1, height)]
+
+    def _view(self, width: int, height: int) -> Sequence[Line]:
         if not self.rows:
             told = "No patterns yet: they are learnt from lines that come." if self.stats is not None else ""
             return [*self.heading(width), *(line(Span(text, "dim")) for text in wrap(told, width))]

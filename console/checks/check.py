@@ -65,6 +65,11 @@ class Finding:
         """Names the finding while it lasts: the same trouble of the same thing has the same key."""
         return f"{self.check}:{self.subject}"
 
+    @property
+    def lasting(self) -> bool:
+        """Whether it is about how things are made, rather than about what happens: it was so yesterday, too."""
+        return self.group in ("configuration", "security") or self.check == "database.backup"
+
 
 def advice(
     check: str, summary: str, evidence: Iterable[str], suggestion: Suggestion, status: Status = Status.WARN

@@ -26,7 +26,6 @@ from console.config import Config
 from console.watch.readings import Readings
 
 JUST_STARTED = 15.0  # seconds a container without a health check may fail its probes after its start
-_HYGIENE = ("configuration", "security")
 _GLOBAL = ("sources.containers", "host.disk", "host.inodes", "logs.disk_full", "host.memory")
 
 
@@ -140,8 +139,8 @@ def _impact(case: Case, finding: Finding) -> tuple[float, str]:
     symptoms = case.symptoms(finding)
     worst = max([finding.status, *(s.status for s in symptoms)], key=lambda s: s.rank)
     score = {Status.FAIL: 1000.0, Status.WARN: 300.0, Status.UNKNOWN: 200.0, Status.OK: 0.0}[worst]
-    if worst is Status.WARN and (finding.group in _HYGIENE or finding.check == "database.backup"):
-        score -= 250  # it was so yesterday, too
+    if worst is Status.WARN and finding.lasting:
+        score -= 250
     if finding.check == "sources.containers":
         score += 250  # nothing else is known without it
     path = {f.key for f in causes.path_failures(case) if f.status is not Status.OK}

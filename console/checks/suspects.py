@@ -22,6 +22,8 @@ _BACK = {
 
 def suspect(case: Case, cause: Finding) -> Change | None:
     """The change that the cause's service had lately; None when it had none, or with all others together."""
+    if cause.lasting:
+        return None
     start, label = began(case, cause), _service(case, cause)
     found = [c for c in (*case.changes, *_created(case, cause, label)) if _concerns(c, case.role(label), label)]
     late = [c for c in found if c.when is not None and (start is None or start >= c.when - _EARLY)]
