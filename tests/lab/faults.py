@@ -499,7 +499,7 @@ FAULTS = {
             "postgres-connections-exhausted",
             "the worker holds every connection, idle in transaction",
             "ending those sessions, or restart of the worker",
-            switch("worker", "hold-connections", 5),
+            switch("worker", "hold-connections", 20),
             clear("worker"),
             connections_exhausted,
         ),

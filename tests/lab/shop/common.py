@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -65,6 +66,7 @@ class Faults:
     def __init__(self, log: logging.Logger) -> None:
         self.log = log
         self.hung = threading.Event()
+        self._holding = threading.Event()
         self.slow_seconds = 0.0
         self.flood_per_second = 0
         self._ballast: list[bytearray] = []
@@ -100,7 +102,8 @@ class Faults:
             threading.Thread(target=self._flood, daemon=True).start()
 
     def hold_connections(self, seconds: float) -> None:
-        """Takes connections and leaves a transaction open on each."""
+        """Takes all connections that come free within `seconds`, and leaves a transaction open on each."""
+        self._holding.set()
         threading.Thread(target=self._hold_connections, args=(seconds,), daemon=True).start()
 
     def hold_lock(self, _value: float) -> None:
@@ -119,13 +122,13 @@ class Faults:
             child = self._children.pop()
             child.kill()
             child.wait()
-        while self._held:
-            self._held.pop().close()
+        self._holding.clear()
+        self._let_go()
 
     def _hold_connections(self, seconds: float) -> None:
-        # Past the first refusal: others held some at that moment and will let them go.
+        # Past the first refusal: others held some at that moment and let them go, some of them late.
         until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        while self._holding.is_set() and time.monotonic() < until:
             try:
                 connection = connect_database("worker-report")
                 connection.cursor().execute("SELECT count(*) FROM messages")
@@ -133,6 +136,13 @@ class Faults:
             except psycopg2.OperationalError as error:
                 self.log.error("report: %s", str(error).strip())
                 time.sleep(0.1)
+        if not self._holding.is_set():
+            self._let_go()
+
+    def _let_go(self) -> None:
+        with suppress(IndexError):  # both threads may be at it
+            while True:
+                self._held.pop().close()
 
     def _leak(self, mib_per_second: float) -> None:
         self.log.warning("conversation cache has no upper bound")
