@@ -40,8 +40,7 @@ def judge(
     """
     stack = topology(readings.containers.value, config)
     findings = _look(readings, stack, config, now)
-    known = {finding.key for finding in findings}
-    findings += [finding for finding in more if finding.key not in known]
+    findings = _together(findings, more)
     if not findings:
         return []
     findings, starting = _excuse_starting(readings, stack, findings, now)
@@ -58,6 +57,19 @@ def judge(
     symptoms = [f for f in case.findings if f.key in case.causes]
     symptoms.sort(key=lambda f: -f.status.rank)
     return [_told(case, f) for f in ranked] + [replace(f, cause=case.causes[f.key]) for f in symptoms]
+
+
+def _together(live: list[Finding], more: Sequence[Finding]) -> list[Finding]:
+    """Each trouble once. Of one that both saw the live words stand, with what the check that was asked knows besides."""
+    asked = {finding.key: finding for finding in more}
+    found = []
+    for finding in live:
+        other = asked.pop(finding.key, None)
+        if other is not None:
+            evidence = tuple(dict.fromkeys((*finding.evidence, *other.evidence)))
+            finding = replace(finding, evidence=evidence, suggestions=finding.suggestions or other.suggestions)
+        found.append(finding)
+    return found + list(asked.values())
 
 
 def _look(readings: Readings, stack: Topology, config: Config, now: float) -> list[Finding]:
