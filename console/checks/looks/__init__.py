@@ -18,9 +18,18 @@ def every() -> tuple[Check, ...]:
         kernel,
         ports,
         processes,
+        recent_logs,
         security,
     )
 
     quick = (*kernel.CHECKS, *clock.CHECKS, *processes.CHECKS)
     asked = (*connectivity.CHECKS, *ports.CHECKS, *database.CHECKS, *cache.CHECKS)
-    return (*quick, *busy.CHECKS, *host_busy.CHECKS, *asked, *configuration.CHECKS, *security.CHECKS)
+    return (
+        *quick,
+        *recent_logs.CHECKS,
+        *busy.CHECKS,
+        *host_busy.CHECKS,
+        *asked,
+        *configuration.CHECKS,
+        *security.CHECKS,
+    )

@@ -14,7 +14,7 @@ from console.checks.check import Finding, Status, Suggestion
 from console.checks.diagnosis import Check, Looked
 from console.checks.looks.sampled import labels
 from console.checks.made import Made, count, listed, made
-from console.checks.scene import Scene
+from console.checks.scene import ENGINE_DEADLINE, Scene
 from console.checks.wording import clock, shorten
 from console.errors import SourceError
 from console.text import clean
@@ -26,13 +26,14 @@ GROUP = "quick"
 WINDOW = 900.0  # seconds
 NOW = 120.0  # seconds within which what was said is still so
 CROWDED = 0.9  # of the connection table
+_LABEL = "com.docker.compose."
 _PROC = Path("/proc")
 _MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What the kernel's words are about: `made` by container id, `labels` of all containers, devices that are mounted."""
+    """What the kernel's words are about: `made` by container id, `labels` of ours, devices that are mounted."""
 
     now: float
     made: Mapping[str, Made]
@@ -50,11 +51,39 @@ async def look_kernel(scene: Scene) -> Looked:
         lines = await recent(now, WINDOW)
     except SourceError:
         return Looked()
-    names = await labels(scene)
-    some = {one.id: one for one in map(made, (await scene.inspects()).values())} if names else {}
+    said = understand(lines)
+    some = {one.id: one for one in map(made, (await scene.inspects()).values())} if await labels(scene) else {}
+    names = await _ours(scene, {one.container for one in said.killed})
     around = Around(now, some, names, await files.look(_mounted), await asyncio.to_thread(connections))
-    found = tuple(judge(understand(lines), around))
+    found = tuple(judge(said, around))
     return Looked(found, "the kernel reports no kill, no disk error and no crash within 15 min")
+
+
+async def _ours(scene: Scene, killed: set[str]) -> dict[str, str]:
+    """Container id -> service of the watched project, of those of `killed` that are gone, too: the engine has events."""
+    try:
+        stack = await scene.stack()
+    except SourceError:
+        return {}
+    known = {c.id for its in stack.services.values() for c in its}
+    found = {c.id: label for label in stack.watched for c in stack.services[label]}
+    if killed - known - {""}:
+        told = await asyncio.to_thread(
+            scene.engine.lines,
+            "/events",
+            ENGINE_DEADLINE,
+            since=int(scene.now - WINDOW),
+            until=int(scene.now),
+            filters='{"type":["container"],"event":["oom","die","destroy"]}',
+        )
+        projects = {c.project: label for label in stack.watched for c in stack.services[label]}
+        for event in told:
+            actor = event.get("Actor") or {}
+            about, ident = actor.get("Attributes") or {}, str(actor.get("ID", ""))
+            service = clean(str(about.get(_LABEL + "service", "")))
+            if ident in killed and service and about.get(_LABEL + "project") in projects:
+                found.setdefault(ident, service)
+    return found
 
 
 def judge(said: Said, around: Around) -> Iterable[Finding]:
@@ -66,10 +95,11 @@ def judge(said: Said, around: Around) -> Iterable[Finding]:
 
 
 def _killed(killed: Sequence[Killed], around: Around) -> Iterable[Finding]:
-    """One finding for each service that lost a process."""
+    """One finding for each service that lost a process. What others' containers lost by their own limits is theirs."""
     by_place: dict[str, list[Killed]] = {}
     for one in killed:
-        by_place.setdefault(_place(one, around), []).append(one)
+        if one.container in around.labels or not one.container or not one.limited:
+            by_place.setdefault(_place(one, around), []).append(one)
     for place, its in by_place.items():
         last = its[-1]
         limit = around.made[last.container].memory if last.container in around.made else None
@@ -90,7 +120,7 @@ def _killed(killed: Sequence[Killed], around: Around) -> Iterable[Finding]:
 def _place(one: Killed, around: Around) -> str:
     if not one.container:
         return "the host"
-    return around.labels.get(one.container, f"a container that is gone ({one.container[:12]})")
+    return around.labels.get(one.container, f"container {one.container[:12]}")
 
 
 def _more_memory(mine: Made | None, limit: int | None, last: Killed) -> Suggestion:
