@@ -59,8 +59,8 @@ _NO_ANSWER = ("containers.health", "probes.fail", "probes.flapping")
 # What is seen -> what knows more of the same, first come first.
 _KNOWS_MORE = {
     "containers.cpu": (_SPIN,),
-    "host.busy": (_SPIN,),
-    "quick.oom": ("containers.oom_loop", "containers.oom", "containers.loop", "containers.oom_past"),
+    "quick.oom": ("containers.oom_loop", "containers.oom", "containers.loop"),
+    "containers.oom_past": ("quick.oom",),
     "performance.restarts": ("containers.oom_loop", "containers.loop", "containers.restarting", "containers.exited"),
 }
 # Not begun at one moment that could be compared.
@@ -173,7 +173,7 @@ def _same(case: Case) -> None:
     for finding in case.findings:
         for check in _KNOWS_MORE.get(finding.check, ()):
             for other in case.findings:
-                if other.check == check and (other.subject == finding.subject or finding.subject == "host"):
+                if other.check == check and other.subject == finding.subject:
                     case.blame(finding, other)
 
 
@@ -187,7 +187,9 @@ def _everything(case: Case) -> None:
     suffering = list(case.troubles.values()) + path_failures(case)
     engine = _first(case, "sources.containers")
     if engine is not None:
-        for finding in suffering:
+        fault = case.readings.containers.fault
+        silent = [f for f in case.findings if f.check.endswith(".unknown") and fault and fault.reason in f.summary]
+        for finding in suffering + silent:
             case.blame(finding, engine)
         return
     full = next((f for f in case.findings if f.check in ("host.disk", "host.inodes") and f.status is Status.FAIL), None)

@@ -28,7 +28,7 @@ from console.watch.readings import Readings
 JUST_STARTED = 15.0  # seconds a container without a health check may fail its probes after its start
 _HYGIENE = ("configuration", "security")
 # What was said or happened in the last minutes, and need not be so now.
-_PAST = ("logs.grave", "logs.burst", "logs.silence", "quick.oom", "quick.crash", "performance.restarts")
+_PAST = ("logs.grave", "logs.burst", "logs.silence", "quick.oom", "quick.crash", "quick.hung", "performance.restarts")
 _GLOBAL = ("sources.containers", "host.disk", "host.inodes", "logs.disk_full", "host.memory")
 
 

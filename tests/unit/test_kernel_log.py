@@ -7,6 +7,7 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,12 +47,12 @@ def said(*texts: str, at: float = NOW - 60) -> Said:
     return understand(KernelLine(at + number / 100, text) for number, text in enumerate(texts))
 
 
-def around(**changes: object) -> Around:
+def around(**changes: Any) -> Around:
     app = replace(container("app"), id=APP, memory=256 << 20)
     return replace(Around(NOW, {APP: app}, {APP: "app"}, frozenset({"vda1"}), (10, 65536)), **changes)
 
 
-def judged(*texts: str, at: float = NOW - 60, **changes: object) -> list[Finding]:
+def judged(*texts: str, at: float = NOW - 60, **changes: Any) -> list[Finding]:
     return list(kernel.judge(said(*texts, at=at), around(**changes)))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from console.checks.check import Finding, Status, Suggestion
 from console.checks.containers import crossed
@@ -95,8 +97,6 @@ async def look(scene: Scene) -> Looked:
 async def _all(scene: Scene, seen: Sample) -> list[Seen]:
     if not scene.engine.local:
         return []
-    import os
-
     stack, names = await scene.stack(), await labels(scene)
     found = []
     for told in await scene.watched():
@@ -170,7 +170,7 @@ def turns(
     return own_code >= OWN and used >= WHOLE * min(1.0, room)
 
 
-def spin(one: Seen, pids: Sequence[int]) -> Finding:
+def spin(one: Seen, pids: Sequence[int], proc: Path = processtable.PROC) -> Finding:
     """Reads the command of each of `pids`: it blocks."""
     process = one.sample.looks[2].processes[pids[0]]
     used = sum(one.sample.cpu(pid) for pid in pids)
@@ -179,16 +179,16 @@ def spin(one: Seen, pids: Sequence[int]) -> Finding:
     text = f"{one.label} burns cpu: {process.name} (pid {process.pid}){more} {verb}, {100 * used:.0f} % of a core"
     evidence = []
     for pid in pids[:3]:
-        evidence.append(f"pid {pid}: {processtable.command(pid) or one.sample.looks[2].processes[pid].name}")
+        evidence.append(f"pid {pid}: {processtable.command(pid, proc) or one.sample.looks[2].processes[pid].name}")
         evidence.append(f"{one.sample.own_code(pid):.0%} of its cpu is its own code, and it waited for nothing")
     evidence += _quota(one)
-    return Finding(f"{GROUP}.spin", GROUP, Status.WARN, text, tuple(evidence), (_end(one, process),), one.label)
+    fix = _end(one, process, processtable.inner_pid(process.pid, proc))
+    return Finding(f"{GROUP}.spin", GROUP, Status.WARN, text, tuple(evidence), (fix,), one.label)
 
 
-def _end(one: Seen, process: Proc) -> Suggestion:
+def _end(one: Seen, process: Proc, inner: int | None) -> Suggestion:
     """A restart; of a store only the statement is ended, where it is one."""
     wrong = "it ends by itself within a minute: then it was work"
-    inner = processtable.inner_pid(process.pid)
     if one.role == "database" and process.name.startswith("postgres") and inner:
         return Suggestion(
             f"see the statement of session {inner} of {one.label}, then SELECT pg_cancel_backend({inner})",
@@ -273,7 +273,7 @@ def processes(one: Seen, limits: Mapping[str, Limits]) -> Finding | None:
     every = [one.sample.looks[2].processes[pid] for pid in one.pids]
     names = Counter(p.name for p in every).most_common(3)
     threads = max(every, key=lambda p: p.threads, default=None)
-    evidence = [f"{number} are {name}" for name, number in names]
+    evidence = [f"{number} of {name}" for name, number in names]
     if threads is not None and threads.threads > 1:
         evidence.append(f"{threads.name} (pid {threads.pid}) has {threads.threads} threads")
     fix = Suggestion(

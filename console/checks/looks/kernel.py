@@ -56,7 +56,8 @@ async def look_kernel(scene: Scene) -> Looked:
     names = await _ours(scene, {one.container for one in said.killed})
     around = Around(now, some, names, await files.look(_mounted), await asyncio.to_thread(connections))
     found = tuple(judge(said, around))
-    return Looked(found, "the kernel reports no kill, no disk error and no crash within 15 min")
+    killed = "killed nothing of ours, and " if names else ""
+    return Looked(found, f"the kernel {killed}reports no disk error and no crash in 15 min")
 
 
 async def _ours(scene: Scene, killed: set[str]) -> dict[str, str]:
@@ -92,6 +93,8 @@ def judge(said: Said, around: Around) -> Iterable[Finding]:
     yield from _table(said.table_full, around)
     if said.crashes:
         yield _crashes(said, around)
+    if said.hung:
+        yield _hung(said.hung)
 
 
 def _killed(killed: Sequence[Killed], around: Around) -> Iterable[Finding]:
@@ -196,6 +199,20 @@ def _crashes(said: Said, around: Around) -> Finding:
         falsified_by="it crashed long before the trouble, too",
     )
     return _found("crash", Status.WARN, text, evidence, fix, names, last.at)
+
+
+def _hung(said: Mapping[int, tuple[str, float]]) -> Finding:
+    longest = max(seconds for _, seconds in said.values())
+    names = listed([name for name, _ in said.values()])
+    text = f"the kernel has seen {count(len(said), 'program')} hang for more than {longest:.0f} s: {names}"
+    fix = Suggestion(
+        "see what they wait for: a disk, a network file system (dmesg)",
+        "they cannot be killed: no restart helps before what they wait for answers",
+        "none",
+        0.5,
+        falsified_by="they run again: it was slow, and is over",
+    )
+    return _found("hung", Status.WARN, text, [f"pid {pid} {name}" for pid, (name, _) in said.items()], fix, names, None)
 
 
 def _found(
