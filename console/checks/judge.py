@@ -68,7 +68,7 @@ def _together(live: list[Finding], more: Sequence[Finding]) -> list[Finding]:
     for finding in live:
         other = asked.pop(finding.key, None)
         if other is not None:
-            evidence = tuple(dict.fromkeys((*finding.evidence, *other.evidence)))
+            evidence = tuple(dict.fromkeys((*other.evidence, *finding.evidence)))
             finding = replace(finding, evidence=evidence, suggestions=finding.suggestions or other.suggestions)
         found.append(finding)
     return found + list(asked.values())

@@ -47,11 +47,15 @@ class Proc:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """How often it waited of itself, how often it was made to wait, and the seconds of cpu it had."""
+    """How often it waited of itself, how often it was made to wait, and the seconds of cpu it had.
+
+    `ready`: seconds in which it ran or would have, had there been a core; None where the kernel does not tell.
+    """
 
     voluntary: int
     forced: int
     cpu: float
+    ready: float | None = None
 
 
 def table(proc: Path = PROC) -> dict[int, Proc]:
@@ -101,8 +105,17 @@ def threads(pid: int, proc: Path = PROC) -> dict[int, Thread]:
         status, told = _read(place / "status"), parse(_read(place / "stat", 1024))
         own, forced = _SWITCHES.search(status), _OTHER_SWITCHES.search(status)
         if told is not None and own is not None and forced is not None:
-            found[int(name)] = Thread(int(own[1]), int(forced[1]), told.cpu)
+            found[int(name)] = Thread(int(own[1]), int(forced[1]), told.cpu, _ready(_read(place / "schedstat")))
     return found
+
+
+def _ready(schedstat: bytes) -> float | None:
+    """
+    >>> _ready(b"1500000000 500000000 90\\n")
+    2.0
+    """
+    fields = schedstat.split()
+    return (int(fields[0]) + int(fields[1])) / 1e9 if len(fields) == 3 else None
 
 
 def moved(pids: Iterable[int], proc: Path = PROC) -> dict[int, tuple[int, int]]:

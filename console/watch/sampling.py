@@ -18,7 +18,7 @@ from console.watch.cgroups import Hierarchies
 from console.watch.processtable import PROC, Proc, Thread
 
 SLICE = 0.3  # seconds between two looks: 30 ticks of the kernel's clock
-BUSY = 0.25  # of a core within the first slice: from here on a process's threads are looked at
+BUSY = 0.05  # of a core within the first slice: from here on a process's threads are looked at
 _MOST_IO = 2000  # processes whose reading and writing is counted
 
 

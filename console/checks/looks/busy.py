@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,10 @@ PAUSES = 2.0  # waits of its own in a second: a program that serves somebody wai
 LONGER = 1.0  # seconds more that a process is watched which did not pause: work may do that for half a second
 OWN = 0.95  # of its cpu in its own code; threads of one interpreter wait for each other, and turn all the same
 WHOLE = 0.85  # of a core, or of its quota where that is less
+QUARTER = 0.25  # of a core, by one thread: less is no trouble while cores are free ...
+ALWAYS = 0.9  # ... and where they are not, it ran or waited for one so much of the time
 HELD = 0.25  # of the periods of its quota
+_NO_CORE_FREE = 0.95  # of all cores used
 _PERIODS = 4  # of which the quota must have had so many
 _MOST_FILES = 30  # processes of one container whose open files are counted, the oldest first
 _MIB = 1 << 20
@@ -117,8 +121,10 @@ async def _loops(some: Sequence[Seen]) -> dict[str, list[int]]:
     pids = [pid for its in suspects.values() for pid in its]
     if not pids:
         return {}
+    began = time.monotonic()
     before = {pid: await asyncio.to_thread(processtable.threads, pid) for pid in pids}
     await asyncio.sleep(LONGER)
+    seconds = time.monotonic() - began
     after = {pid: await asyncio.to_thread(processtable.threads, pid) for pid in pids}
     rooms = {one.container.id: one.room for one in some}
     shares = {one.container.id: {p: one.sample.own_code(p) for p in one.pids} for one in some}
@@ -129,7 +135,7 @@ async def _loops(some: Sequence[Seen]) -> dict[str, list[int]]:
             still := [
                 pid
                 for pid in its
-                if turns(before[pid], after[pid], LONGER, rooms[container], shares[container].get(pid, 0.0))
+                if turns(before[pid], after[pid], seconds, rooms[container], shares[container].get(pid, 0.0))
             ]
         )
     }
@@ -153,21 +159,26 @@ def turns(
 ) -> bool:
     """Whether a thread never waited for anything, or the process took all it may have for code of its own.
 
+    On a host without a free core both are told by the time in which they would have run.
+
     >>> turns({7: Thread(5, 9, 1.0)}, {7: Thread(5, 40, 1.9)}, 1.0, 2.0, 0.5)
     True
     >>> turns({7: Thread(5, 9, 1.0)}, {7: Thread(400, 40, 1.9)}, 1.0, 2.0, 0.7)
     False
+    >>> turns({7: Thread(5, 9, 1.0, 2.0)}, {7: Thread(5, 40, 1.1, 2.99)}, 1.0, 2.0, 0.5)
+    True
     """
-    used = 0.0
+    used = ready = 0.0
     for thread, new in after.items():
         old = before.get(thread)
         if old is None:
             continue
         cpu = (new.cpu - old.cpu) / seconds
-        used += cpu
-        if cpu >= BUSY and new.voluntary - old.voluntary <= PAUSES * max(seconds, 0.5):
+        wanted = 0.0 if old.ready is None or new.ready is None else (new.ready - old.ready) / seconds
+        used, ready = used + cpu, ready + wanted
+        if max(cpu / QUARTER, wanted / ALWAYS) >= 1 and new.voluntary - old.voluntary <= PAUSES * max(seconds, 0.5):
             return True
-    return own_code >= OWN and used >= WHOLE * min(1.0, room)
+    return own_code >= OWN and (used >= WHOLE * min(1.0, room) or ready >= ALWAYS)
 
 
 def spin(one: Seen, pids: Sequence[int], proc: Path = processtable.PROC) -> Finding:
@@ -182,6 +193,8 @@ def spin(one: Seen, pids: Sequence[int], proc: Path = processtable.PROC) -> Find
         evidence.append(f"pid {pid}: {processtable.command(pid, proc) or one.sample.looks[2].processes[pid].name}")
         evidence.append(f"{one.sample.own_code(pid):.0%} of its cpu is its own code, and it waited for nothing")
     evidence += _quota(one)
+    if one.sample.host_cpu >= _NO_CORE_FREE:
+        evidence.append("the host has no core free: it would take more")
     fix = _end(one, process, processtable.inner_pid(process.pid, proc))
     return Finding(f"{GROUP}.spin", GROUP, Status.WARN, text, tuple(evidence), (fix,), one.label)
 

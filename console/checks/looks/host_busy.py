@@ -41,10 +41,11 @@ def host(seen: Sample, names: dict[str, str], load: float, limits: Mapping[str, 
     if crossed(share, limits.get("cpu", Limits())) is None or load < LOADED:
         return None
     used: Counter[str] = Counter()
-    for pid in seen.looks[2].processes:
+    others = [pid for pid in seen.looks[2].processes if pid != os.getpid()]  # we are busy only now
+    for pid in others:
         container = seen.where.get(pid, "")
         used[names.get(container, f"container {container[:12]}") if container else ""] += seen.cpu(pid)  # type: ignore[assignment]
-    top = seen.busiest(seen.looks[2].processes, _SHOWN)
+    top = seen.busiest(others, _SHOWN)
     evidence = [f"{called(seen, pid, names)} uses {100 * seen.cpu(pid):.0f} % of a core" for pid in top]
     places = [(name or "the host's own processes", cores) for name, cores in used.most_common(3) if cores > 0.05]
     evidence += [f"{name}: {cores:.2f} cores in all" for name, cores in places]
@@ -52,7 +53,7 @@ def host(seen: Sample, names: dict[str, str], load: float, limits: Mapping[str, 
     largest = sorted(seen.looks[2].processes.values(), key=lambda p: -p.rss)[:1]
     evidence += [f"{called(seen, p.pid, names)} holds {p.rss / _MIB:.0f} MiB, more than any other" for p in largest]
     fix = Suggestion(
-        f"see why {first} needs that much: {called(seen, top[0], names)} first" if top else "see who comes and goes",
+        f"see what keeps {called(seen, top[0], names)} busy" if top else "see who comes and goes: top, docker stats",
         "busy is not broken: whoever works for users should go on, and backups and builds can wait",
         "none",
         0.4,
