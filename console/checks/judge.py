@@ -63,15 +63,14 @@ def judge(
 
 def _together(live: list[Finding], more: Sequence[Finding]) -> list[Finding]:
     """Each trouble once. Of one that both saw the live words stand, with what the check that was asked knows besides."""
-    asked = {finding.key: finding for finding in more}
     found = []
     for finding in live:
-        other = asked.pop(finding.key, None)
-        if other is not None:
+        for other in (one for one in more if one.key == finding.key):
             evidence = tuple(dict.fromkeys((*other.evidence, *finding.evidence)))
             finding = replace(finding, evidence=evidence, suggestions=finding.suggestions or other.suggestions)
         found.append(finding)
-    return found + list(asked.values())
+    known = {finding.key for finding in live}
+    return found + [one for one in more if one.key not in known]
 
 
 def _look(readings: Readings, stack: Topology, config: Config, now: float) -> list[Finding]:

@@ -44,6 +44,11 @@ def test_what_both_saw_is_one_finding_with_what_each_knows() -> None:
     assert found.suggestions[0].title == fix.title
 
 
+def test_findings_of_one_key_that_only_checks_saw_all_stand() -> None:
+    two = [replace(WORDS, summary=f"app cannot reach {what}", check="connectivity.slow") for what in ("a", "b")]
+    assert [f.summary for f in judge(readings(), CONFIG, NOW, two)] == [f.summary for f in two]
+
+
 def test_a_loop_explains_that_its_container_is_held_back_and_slow() -> None:
     slow = replace(PROBES["app"], latency=2.6, detail="200 in 2600 ms")
     top, *rest = judge(readings((HELD,), (slow,)), CONFIG, NOW, [SPIN])

@@ -43,7 +43,7 @@ def sample(*steps: list[Proc], stands: tuple[Stand, Stand] = (Stand(), Stand()),
 
 def seen(made: Sample, role: str = "app", **host: Any) -> Seen:
     container = container_from_inspect(document("app", **{"NanoCpus": 1_000_000_000, **host}))
-    return Seen(container, "app", "app", role, made, 2)
+    return Seen(container, "app", "app", "app", role, made, 2)
 
 
 def turning(own: float = 1.0, pauses: int = 0) -> Sample:

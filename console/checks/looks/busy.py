@@ -39,10 +39,11 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One container: its record, the name recovery knows it by, its role, and what the sample has of it."""
+    """One container: its record, what people and recovery call it, its role, and what the sample has of it."""
 
     container: Container
     label: str
+    name: str  # the label, and which of its replicas it is where there are several
     service: str
     role: str
     sample: Sample
@@ -107,8 +108,9 @@ async def _all(scene: Scene, seen: Sample) -> list[Seen]:
         one = container_from_inspect(told)
         if one.running and one.id in names and one.id in seen.looks[2].stands:
             label = names[one.id]
-            cores = os.cpu_count() or 1
-            found.append(Seen(one, label, stack.service(label), stack.roles.get(label, ""), seen, cores))
+            name = label if len(stack.services[label]) == 1 else f"{label} ({one.name})"
+            role, cores = stack.roles.get(label, ""), os.cpu_count() or 1
+            found.append(Seen(one, label, name, stack.service(label), role, seen, cores))
     return found
 
 
@@ -187,11 +189,11 @@ def spin(one: Seen, pids: Sequence[int], proc: Path = processtable.PROC) -> Find
     used = sum(one.sample.cpu(pid) for pid in pids)
     more = f" and {len(pids) - 1} more" if len(pids) > 1 else ""
     verb = "never pause" if more else "never pauses"
-    text = f"{one.label} burns cpu: {process.name} (pid {process.pid}){more} {verb}, {100 * used:.0f} % of a core"
+    text = f"{one.name} burns cpu: {process.name} (pid {process.pid}){more} {verb}, {100 * used:.0f} % of a core"
     evidence = []
     for pid in pids[:3]:
         evidence.append(f"pid {pid}: {processtable.command(pid, proc) or one.sample.looks[2].processes[pid].name}")
-        evidence.append(f"{one.sample.own_code(pid):.0%} of its cpu is its own code, and it waited for nothing")
+        evidence.append(f"it was never idle, and {one.sample.own_code(pid):.0%} of its cpu is its own code")
     evidence += _quota(one)
     if one.sample.host_cpu >= _NO_CORE_FREE:
         evidence.append("the host has no core free: it would take more")
@@ -234,11 +236,11 @@ def busy(one: Seen, limits: Mapping[str, Limits]) -> Finding | None:
     if quota is None:
         if not near:
             return None
-        text = f"{one.label} uses {100 * cpu / one.room:.0f} % of all {one.cores} cores, and has no cpu limit"
+        text = f"{one.name} uses {100 * cpu / one.room:.0f} % of all {one.cores} cores, and has no cpu limit"
         return _limited("containers.cpu", one, text, one.told(one.sample.busiest(one.pids)), None)
     if held is None or held < HELD:
         return None
-    text = f"{one.label} is held back by its limit of {quota:g} cpu {100 * held:.0f} % of the time"
+    text = f"{one.name} is held back by its limit of {quota:g} cpu {100 * held:.0f} % of the time"
     twice = f"{2 * quota:g}"
     fix = Suggestion(
         f"docker update --cpus {twice} {one.container.name}",
@@ -266,7 +268,7 @@ def memory(one: Seen, limits: Mapping[str, Limits]) -> Finding | None:
     share = 100 * now.anonymous / limit
     if (status := crossed(share, limits.get("container_memory", Limits()))) is None:
         return None
-    text = f"{one.label} uses {share:.0f} % of its memory limit ({limit / _MIB:.0f} MiB) for itself"
+    text = f"{one.name} uses {share:.0f} % of its memory limit ({limit / _MIB:.0f} MiB) for itself"
     cache = f", {now.cache / _MIB:.0f} MiB is page cache" if now.cache is not None else ""
     largest = sorted(one.pids, key=lambda pid: -one.sample.looks[2].processes[pid].rss)[:2]
     held = [one.sample.looks[2].processes[pid] for pid in largest]
@@ -282,7 +284,7 @@ def processes(one: Seen, limits: Mapping[str, Limits]) -> Finding | None:
         return None
     if (status := crossed(100 * now.pids / most, limits.get("container_pids", Limits()))) is None:
         return None
-    text = f"{one.label} has {now.pids} of the {most} processes and threads it may have"
+    text = f"{one.name} has {now.pids} of the {most} processes and threads it may have"
     every = [one.sample.looks[2].processes[pid] for pid in one.pids]
     names = Counter(p.name for p in every).most_common(3)
     threads = max(every, key=lambda p: p.threads, default=None)
@@ -313,7 +315,7 @@ def open_files(one: Seen, told: Mapping[int, tuple[int, int]], limits: Mapping[s
     if (status := crossed(100 * number / max(1, most), limits.get("open_files", Limits()))) is None:
         return None
     name = one.sample.looks[2].processes[pid].name
-    text = f"{one.label} has {number} of the {most} files and connections open that it may have: {name} (pid {pid})"
+    text = f"{one.name} has {number} of the {most} files and connections open that it may have: {name} (pid {pid})"
     fix = Suggestion(
         f"restart {one.label} (level 1), then raise its ulimits.nofile above {most}",
         f"at the limit it takes no connection any more; see first what it holds: ls -l /proc/{pid}/fd",
