@@ -50,12 +50,14 @@ class Thread:
     """How often it waited of itself, how often it was made to wait, and the seconds of cpu it had.
 
     `ready`: seconds in which it ran or would have, had there been a core; None where the kernel does not tell.
+    `state` is R also while its quota holds it back.
     """
 
     voluntary: int
     forced: int
     cpu: float
     ready: float | None = None
+    state: str = ""
 
 
 def table(proc: Path = PROC) -> dict[int, Proc]:
@@ -105,7 +107,8 @@ def threads(pid: int, proc: Path = PROC) -> dict[int, Thread]:
         status, told = _read(place / "status"), parse(_read(place / "stat", 1024))
         own, forced = _SWITCHES.search(status), _OTHER_SWITCHES.search(status)
         if told is not None and own is not None and forced is not None:
-            found[int(name)] = Thread(int(own[1]), int(forced[1]), told.cpu, _ready(_read(place / "schedstat")))
+            ready = _ready(_read(place / "schedstat"))
+            found[int(name)] = Thread(int(own[1]), int(forced[1]), told.cpu, ready, told.state)
     return found
 
 

@@ -18,7 +18,7 @@ from console.watch.cgroups import Hierarchies
 from console.watch.processtable import PROC, Proc, Thread
 
 SLICE = 0.3  # seconds between two looks: 30 ticks of the kernel's clock
-BUSY = 0.05  # of a core within the first slice: from here on a process's threads are looked at
+BUSY = 0.05  # of a core within the first slice: a process's threads are looked at, as of one that is about to run
 _MOST_IO = 2000  # processes whose reading and writing is counted
 
 
@@ -52,12 +52,9 @@ class Sample:
         (busy, total), (before, before_total) = self.looks[2].cpu, self.looks[0].cpu
         return (busy - before) / (total - before_total) if total > before_total else 0.0
 
-    def cpu(self, pid: int, first: int = 0, last: int = 2) -> float:
-        """Cores that a process used between two looks; 0.0 for one that was not there at both."""
-        old, new = self.looks[first].processes.get(pid), self.looks[last].processes.get(pid)
-        if old is None or new is None or old.started != new.started:
-            return 0.0
-        return max(0.0, new.cpu - old.cpu) / (self.looks[last].at - self.looks[first].at)
+    def cpu(self, pid: int) -> float:
+        """Cores that a process used; 0.0 for one that was not there from the first look to the last."""
+        return _used(self.looks[0], self.looks[2], pid)
 
     def own_code(self, pid: int) -> float:
         """Share of its cpu that was not spent in the kernel, 0-1."""
@@ -82,7 +79,7 @@ async def take(pids: Mapping[str, int], proc: Path = PROC) -> Sample:
     await asyncio.sleep(SLICE)
     second = await asyncio.to_thread(_look, places, proc, False)
     where = await asyncio.to_thread(processtable.containers, second.processes, proc)
-    busy = [pid for pid in where if _used(first, second, pid) >= BUSY]
+    busy = [pid for pid in where if _used(first, second, pid) >= BUSY or second.processes[pid].state == "R"]
     before = await asyncio.to_thread(_threads, busy, proc)
     await asyncio.sleep(max(0.0, SLICE - (time.monotonic() - second.at)))
     third = await asyncio.to_thread(_look, places, proc, True)
@@ -116,4 +113,6 @@ def _threads(pids: Iterable[int], proc: Path) -> dict[int, Mapping[int, Thread]]
 
 def _used(old: Look, new: Look, pid: int) -> float:
     before, now = old.processes.get(pid), new.processes.get(pid)
-    return (now.cpu - before.cpu) / (new.at - old.at) if before and now and before.started == now.started else 0.0
+    if before is None or now is None or before.started != now.started:
+        return 0.0
+    return max(0.0, now.cpu - before.cpu) / (new.at - old.at)

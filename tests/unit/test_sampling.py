@@ -11,6 +11,7 @@ import pytest
 from console.watch import processtable
 from console.watch.cgroup_stand import Stand, stand
 from console.watch.cgroups import Hierarchies
+from console.watch.processtable import Thread
 from console.watch.sampling import take
 
 ID = "ab" * 32
@@ -110,7 +111,8 @@ def test_what_single_processes_tell(tmp_path: Path) -> None:
         tmp_path,
         {
             "41/stat": stat(41, name="a) b"),
-            "41/task/41/stat": stat(41, 50, 50),
+            "41/task/41/stat": stat(41, 50, 50, "R"),
+            "41/task/41/schedstat": "1500000000 500000000 90\n",
             "41/task/41/status": "Name:\tapp\nvoluntary_ctxt_switches:\t12\nnonvoluntary_ctxt_switches:\t340\n",
             "41/task/43/stat": stat(43),
             "41/status": "Name:\tapp\nNSpid:\t41\t7\n",
@@ -126,7 +128,7 @@ def test_what_single_processes_tell(tmp_path: Path) -> None:
     assert table.keys() == {41} and table[41].name == "a) b" and table[41].threads == 3
     tick = os.sysconf("SC_CLK_TCK")
     (one,) = processtable.threads(41, tmp_path).values()  # the other one has no status any more
-    assert (one.voluntary, one.forced, one.cpu) == (12, 340, 100 / tick)
+    assert one == Thread(12, 340, 100 / tick, 2.0, "R")
     assert processtable.open_files(41, tmp_path) == (2, 1024)
     assert processtable.inner_pid(41, tmp_path) == 7
     assert processtable.waits_in(41, tmp_path) == "io_schedule"

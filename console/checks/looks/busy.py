@@ -150,7 +150,7 @@ def suspected(one: Seen) -> list[int]:
         pid
         for pid in one.pids
         if pid in seen.threads
-        and min(seen.cpu(pid, 0, 1), seen.cpu(pid, 1, 2)) >= BUSY
+        and seen.cpu(pid) >= BUSY
         and turns(*seen.threads[pid], seen.looks[2].at - seen.looks[1].at, one.room, seen.own_code(pid))
     ]
     return sorted(found, key=lambda pid: -seen.cpu(pid))
@@ -161,13 +161,16 @@ def turns(
 ) -> bool:
     """Whether a thread never waited for anything, or the process took all it may have for code of its own.
 
-    On a host without a free core both are told by the time in which they would have run.
+    On a host without a free core both are told by the time in which they would have run. A thread that was ready to
+    run before and after, and waited for nothing in between, was so all the time, however little it was let run.
 
     >>> turns({7: Thread(5, 9, 1.0)}, {7: Thread(5, 40, 1.9)}, 1.0, 2.0, 0.5)
     True
     >>> turns({7: Thread(5, 9, 1.0)}, {7: Thread(400, 40, 1.9)}, 1.0, 2.0, 0.7)
     False
     >>> turns({7: Thread(5, 9, 1.0, 2.0)}, {7: Thread(5, 40, 1.1, 2.99)}, 1.0, 2.0, 0.5)
+    True
+    >>> turns({7: Thread(5, 9, 1.0, 2.0, "R")}, {7: Thread(5, 40, 1.1, 2.3, "R")}, 1.0, 2.0, 0.5)
     True
     """
     used = ready = 0.0
@@ -178,7 +181,10 @@ def turns(
         cpu = (new.cpu - old.cpu) / seconds
         wanted = 0.0 if old.ready is None or new.ready is None else (new.ready - old.ready) / seconds
         used, ready = used + cpu, ready + wanted
-        if max(cpu / QUARTER, wanted / ALWAYS) >= 1 and new.voluntary - old.voluntary <= PAUSES * max(seconds, 0.5):
+        waits = new.voluntary - old.voluntary
+        if max(cpu / QUARTER, wanted / ALWAYS) >= 1 and waits <= PAUSES * max(seconds, 0.5):
+            return True
+        if waits == 0 and old.state == new.state == "R":
             return True
     return own_code >= OWN and (used >= WHOLE * min(1.0, room) or ready >= ALWAYS)
 
