@@ -27,8 +27,9 @@ from console.watch.readings import Readings
 
 JUST_STARTED = 15.0  # seconds a container without a health check may fail its probes after its start
 _HYGIENE = ("configuration", "security")
-# What was said or happened in the last minutes, and need not be so now.
-_PAST = ("logs.grave", "logs.burst", "logs.silence", "quick.oom", "quick.crash", "quick.hung", "performance.restarts")
+# What was said or happened once, and need not be so any more after a while.
+_PAST = ("logs.grave", "quick.oom", "quick.crash", "performance.restarts")
+_LATELY = 120.0  # seconds
 _GLOBAL = ("sources.containers", "host.disk", "host.inodes", "logs.disk_full", "host.memory")
 
 
@@ -149,8 +150,8 @@ def _impact(case: Case, finding: Finding) -> tuple[float, str]:
     score = {Status.FAIL: 1000.0, Status.WARN: 300.0, Status.UNKNOWN: 200.0, Status.OK: 0.0}[worst]
     if worst is Status.WARN and (finding.group in _HYGIENE or finding.check == "database.backup"):
         score -= 250  # it was so yesterday, too
-    if worst is Status.WARN and finding.check in _PAST:
-        score -= 100  # it may be over
+    if worst is Status.WARN and finding.check in _PAST and case.now - (finding.since or case.now) > _LATELY:
+        score -= 100
     if finding.check == "sources.containers":
         score += 250  # nothing else is known without it
     path = {f.key for f in causes.path_failures(case) if f.status is not Status.OK}

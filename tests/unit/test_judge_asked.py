@@ -86,8 +86,11 @@ def test_a_kill_is_told_once(one: Container, events: tuple[EngineEvent, ...], fi
 
 def test_what_was_said_stands_behind_what_is() -> None:
     paused = container("worker", status="paused", health="")
-    causes = [f.check for f in judge(readings((paused,)), CONFIG, NOW, [WORDS, KILL]) if not f.cause]
+    past = [replace(WORDS, since=NOW - 600), replace(KILL, since=NOW - 600)]
+    causes = [f.check for f in judge(readings((paused,)), CONFIG, NOW, past) if not f.cause]
     assert causes[0] == "containers.paused" and set(causes[1:]) == {"logs.grave", "quick.oom"}
+    now = judge(readings(), CONFIG, NOW, [replace(WORDS, subject="postgres", since=NOW - 600), KILL])
+    assert [f.check for f in now] == ["quick.oom", "logs.grave"]
     down = judge(readings((stopped("postgres", 137),)), CONFIG, NOW, [WORDS])
     assert next(f for f in down if f.key == WORDS.key).cause == down[0].key
 

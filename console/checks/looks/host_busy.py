@@ -169,7 +169,7 @@ def restarts(
             falsified_by="somebody killed it on purpose each time",
         )
         evidence = (f"exit codes: {codes}",)
-        yield Finding(f"{GROUP}.restarts", GROUP, Status.WARN, text, evidence, (fix,), label, alone[0][0])
+        yield Finding(f"{GROUP}.restarts", GROUP, Status.WARN, text, evidence, (fix,), label, alone[-1][0])
 
 
 CHECKS = (

@@ -117,7 +117,7 @@ def _killed(killed: Sequence[Killed], around: Around) -> Iterable[Finding]:
         )
         subject = around.labels.get(last.container, "host" if not last.container else last.container[:12])
         fix = _more_memory(around.made.get(last.container), limit, last)
-        yield _found("oom", Status.WARN, text, evidence, fix, subject, its[0].at)
+        yield _found("oom", Status.WARN, text, evidence, fix, subject, last.at)
 
 
 def _place(one: Killed, around: Around) -> str:

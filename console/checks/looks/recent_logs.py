@@ -183,7 +183,7 @@ def worded(one: Heard, lines: list[Said], kind: str) -> Finding:
     )
     evidence = tuple(f"{clock(line.at, one.now)} {shown(line)}" for line in lines[-3:])
     status = Status.FAIL if kind == "full" and last.at >= one.now - LATELY else Status.WARN
-    return Finding("logs.grave", GROUP, status, text, evidence, (fix,), one.label, lines[0].at)
+    return Finding("logs.grave", GROUP, status, text, evidence, (fix,), one.label, last.at)
 
 
 async def _full(containers: Iterable[Made], scene: Scene) -> bool:
