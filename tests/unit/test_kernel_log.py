@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from dataclasses import replace
@@ -19,7 +20,7 @@ from console.watch import kernellog
 from console.watch.kernellog import KernelLine
 from console.watch.kernelwords import Said, understand
 from console.watch.mounts import parse_mounts
-from tests.unit.made_container import container
+from tests.unit.made_container import container, document, scene
 
 NOW = 1_790_000_000.0
 APP = "ab" * 32
@@ -210,6 +211,20 @@ def test_without_kmsg_the_journal_is_asked_then_dmesg(tmp_path: Path, programs: 
     program(programs, "dmesg", "echo 'dmesg: read kernel buffer failed: Operation not permitted' >&2; exit 1")
     with pytest.raises(SourceError):
         told_by(nowhere)
+
+
+def test_a_container_that_is_gone_is_known_by_the_engines_events() -> None:
+    def event(ident: str, project: str) -> bytes:
+        about = {"com.docker.compose.project": project, "com.docker.compose.service": "worker"}
+        return json.dumps({"Action": "die", "Actor": {"ID": ident, "Attributes": about}}).encode() + b"\n"
+
+    async def ask() -> dict[str, str]:
+        async with scene(document("app"), document("web", project="other")) as (here, engine):
+            engine.answers["/events"] = (200, event(APP, "shop") + event(OTHER, "other"))
+            return await kernel._ours(here, {APP, OTHER, ""})
+
+    mine = document("app")["Id"]
+    assert asyncio.run(ask()) == {mine: "app", APP: "worker"}
 
 
 # -- read-only file systems
