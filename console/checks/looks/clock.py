@@ -57,7 +57,8 @@ def beside(told: float | None, asked: float, answered: float) -> Finding | None:
 
 async def _kept(scene: Scene) -> tuple[list[Finding], str]:
     """What keeps the clock of this host says of it. Where nothing does that we know, nothing is said."""
-    running = {one.name for one in (await sample(scene)).looks[0].processes.values()}
+    seen = await sample(scene)
+    running = {one.name for pid, one in seen.looks[0].processes.items() if pid not in seen.where}
     if "chronyd" in running:
         ran = await run_program(("chronyc", "-n", "tracking"), deadline=_ASK)
         return chrony(ran.out.decode("utf-8", "replace")) if ran.ok else ([], "")
