@@ -187,7 +187,11 @@ DEFAULT_THRESHOLDS: dict[str, Limits] = {
     "pressure": Limits(40.0, 80.0),  # PSI some avg10, percent
     "container_cpu": Limits(90.0, 98.0),  # percent of its limit
     "container_memory": Limits(90.0, 97.0),  # percent of its limit
+    "container_pids": Limits(80.0, 100.0),  # percent of its limit of processes and threads
+    "open_files": Limits(80.0, 100.0),  # percent of what one process may have open
+    "disk_busy": Limits(90.0, None),  # percent of the time
     "errors_per_minute": Limits(20.0, 100.0),
+    "log_rate": Limits(20.0, None),  # MiB a minute that one container logs
     "log_file": Limits(1.0, None),  # GiB of one container's log that nothing caps
     "unlimited_memory": Limits(50.0, None),  # percent of the host's memory that one container without a limit holds
     "failed_logins": Limits(20.0, None),  # over ssh in 10 min

@@ -56,6 +56,15 @@ HARD = (
 _REFUSING = ("database.cache_full", "database.cache_memory", "database.cache_save")
 _REFUSALS = (("connections", "has no free connections"), ("password", "refuses the password"))
 _ABOUT_SERVICES = ("logs.", "connectivity.", "performance.", "quick.", "configuration.", "security.")
+_SPIN = "performance.spin"
+_NO_ANSWER = ("containers.health", "probes.fail", "probes.flapping")
+# What is seen -> what knows more of the same, first come first.
+_KNOWS_MORE = {
+    "containers.cpu": (_SPIN,),
+    "quick.oom": ("containers.oom_loop", "containers.oom", "containers.loop"),
+    "containers.oom_past": ("quick.oom",),
+    "performance.restarts": ("containers.oom_loop", "containers.loop", "containers.restarting", "containers.exited"),
+}
 # Not begun at one moment that could be compared.
 _TIMELESS = {
     "containers.oom_loop",
@@ -134,12 +143,15 @@ def open_case(
 def join(case: Case) -> None:
     """Fills `case.causes`: every finding that another explains, and merges two views of one trouble."""
     _gather(case)
+    _same(case)
     _everything(case)
     _missing(case)
     _dependencies(case)
     _full_cache(case)
     _path(case)
+    _turning(case)
     _consequences(case)
+    _to_the_bottom(case)
 
 
 def _gather(case: Case) -> None:
@@ -160,6 +172,15 @@ def _gather(case: Case) -> None:
             case.blame(other, worst)
 
 
+def _same(case: Case) -> None:
+    """Two views of one trouble of a service: what is seen of it, and what knows more."""
+    for finding in case.findings:
+        for check in _KNOWS_MORE.get(finding.check, ()):
+            for other in case.findings:
+                if other.check == check and other.subject == finding.subject:
+                    case.blame(finding, other)
+
+
 def is_business(case: Case, finding: Finding) -> bool:
     probe = case.probes.get(finding.subject) if finding.check.startswith("probes.") else None
     return probe is not None and probe.business
@@ -170,7 +191,9 @@ def _everything(case: Case) -> None:
     suffering = list(case.troubles.values()) + path_failures(case)
     engine = _first(case, "sources.containers")
     if engine is not None:
-        for finding in suffering:
+        fault = case.readings.containers.fault
+        silent = [f for f in case.findings if f.check.endswith(".unknown") and fault and fault.reason in f.summary]
+        for finding in suffering + silent:
             case.blame(finding, engine)
         return
     full = next((f for f in case.findings if f.check in ("host.disk", "host.inodes") and f.status is Status.FAIL), None)
@@ -352,7 +375,7 @@ def _slow_cause(case: Case) -> Finding | None:
     """Why answers are slow: a container without cpu, the whole host, or the service that is slow itself."""
     slow = {case.owners.get(f.subject, "") for f in case.findings if f.check == "probes.slow"}
     way = slow | {s for label in slow for s in case.stack.reach.get(label, ())}
-    held = next((f for f in case.findings if f.check == "containers.cpu" and f.subject in way), None)
+    held = next((f for f in case.findings if f.check in (_SPIN, "containers.cpu") and f.subject in way), None)
     busy = _first(case, "host.busy")
     if held is not None:
         return held
@@ -373,9 +396,17 @@ def _somebody_is_fast(case: Case) -> bool:
     return bool(stores) and all((p.latency or 0.0) < 0.25 for p in stores)
 
 
+def _turning(case: Case) -> None:
+    """A service whose trouble nothing else explains, and that burns cpu, has no time to answer."""
+    for finding in case.findings:
+        trouble = case.troubles.get(finding.subject) if finding.check == _SPIN else None
+        if trouble is not None and trouble.check in _NO_ANSWER and trouble.key not in case.causes:
+            case.blame(trouble, finding)
+
+
 def _consequences(case: Case) -> None:
     """Metrics, error bursts and unreadable metrics follow a cause that stops the service."""
-    roots = [f for f in case.findings if f.key not in case.causes and f.check in (*HARD, *_GLOBAL)]
+    roots = [f for f in case.findings if f.key not in case.causes and f.check in (*HARD, *_GLOBAL, _SPIN)]
     roots = [f for f in roots if f.status is Status.FAIL or case.symptoms(f)]
     if not roots:
         return
@@ -390,6 +421,9 @@ def _consequences(case: Case) -> None:
             "logs.new",
             "logs.spike",
             "logs.silence",
+            "logs.grave",
+            _SPIN,
+            "performance.restarts",
             "containers.memory",
             "containers.cpu",
             "logs.source",
@@ -399,7 +433,10 @@ def _consequences(case: Case) -> None:
             dependent = main.check in _GLOBAL or case.service(main) in case.stack.reach.get(label, ())
             if not label or label in affected or dependent:
                 case.blame(finding, main)
-    # Chains end at their bottom: a symptom's cause must not itself be a symptom.
+
+
+def _to_the_bottom(case: Case) -> None:
+    """Chains end at their bottom: a symptom's cause must not itself be a symptom."""
     for key in list(case.causes):
         bottom, seen = case.causes[key], {key}
         while bottom in case.causes and bottom not in seen:

@@ -26,6 +26,9 @@ from console.config import Config
 from console.watch.readings import Readings
 
 JUST_STARTED = 15.0  # seconds a container without a health check may fail its probes after its start
+# What was said or happened once, and need not be so any more after a while.
+_PAST = ("logs.grave", "quick.oom", "quick.crash", "performance.restarts")
+_LATELY = 120.0  # seconds
 _GLOBAL = ("sources.containers", "host.disk", "host.inodes", "logs.disk_full", "host.memory")
 
 
@@ -45,8 +48,7 @@ def judge(
     """
     stack = topology(readings.containers.value, config)
     findings = _look(readings, stack, config, now)
-    known = {finding.key for finding in findings}
-    findings += [finding for finding in more if finding.key not in known]
+    findings = _together(findings, more)
     if not findings:
         return []
     findings, starting = _excuse_starting(readings, stack, findings, now)
@@ -63,6 +65,18 @@ def judge(
     symptoms = [f for f in case.findings if f.key in case.causes]
     symptoms.sort(key=lambda f: -f.status.rank)
     return [_told(case, f) for f in ranked] + [replace(f, cause=case.causes[f.key]) for f in symptoms]
+
+
+def _together(live: list[Finding], more: Sequence[Finding]) -> list[Finding]:
+    """Each trouble once. Of one that both saw the live words stand, with what the check that was asked knows besides."""
+    found = []
+    for finding in live:
+        for other in (one for one in more if one.key == finding.key):
+            evidence = tuple(dict.fromkeys((*other.evidence, *finding.evidence)))
+            finding = replace(finding, evidence=evidence, suggestions=finding.suggestions or other.suggestions)
+        found.append(finding)
+    known = {finding.key for finding in live}
+    return found + [one for one in more if one.key not in known]
 
 
 def _look(readings: Readings, stack: Topology, config: Config, now: float) -> list[Finding]:
@@ -141,6 +155,8 @@ def _impact(case: Case, finding: Finding) -> tuple[float, str]:
     score = {Status.FAIL: 1000.0, Status.WARN: 300.0, Status.UNKNOWN: 200.0, Status.OK: 0.0}[worst]
     if worst is Status.WARN and finding.lasting:
         score -= 250
+    if worst is Status.WARN and finding.check in _PAST and case.now - (finding.since or case.now) > _LATELY:
+        score -= 100
     if finding.check == "sources.containers":
         score += 250  # nothing else is known without it
     path = {f.key for f in causes.path_failures(case) if f.status is not Status.OK}

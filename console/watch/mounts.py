@@ -82,6 +82,7 @@ class Mount:
     point: str
     kind: str
     source: str
+    read_only: bool = False  # here, or the whole file system
 
     @property
     def remote(self) -> bool:
@@ -97,7 +98,10 @@ def parse_mounts(table: bytes) -> list[Mount]:
         if len(fields) >= 5 and len(tail) >= 2:
             point = _unescape(fields[4])
             found.pop(point, None)
-            found[point] = Mount(fields[2], _unescape(fields[3]), point, tail[0], _unescape(tail[1]))
+            options = {*(fields[5:6] or [""])[0].split(","), *(tail[2:3] or [""])[0].split(",")}
+            found[point] = Mount(
+                fields[2], _unescape(fields[3]), point, tail[0], _unescape(tail[1]), read_only="ro" in options
+            )
     return list(found.values())
 
 
@@ -112,7 +116,7 @@ def _unescape(field: str) -> str:
 def that_matter(mounts: Iterable[Mount], data_paths: Sequence[str]) -> tuple[Mount, ...]:
     """Real disks and remote file systems, one mount for each, and whatever holds the data paths."""
     listed = list(mounts)
-    holders = {mount.point for mount in (_holder(listed, path) for path in data_paths) if mount}
+    holders = {mount.point for mount in (holder(listed, path) for path in data_paths) if mount}
     best: dict[str, Mount] = {}
     for mount in listed:
         if not (mount.point in holders or _real(mount)):
@@ -124,7 +128,7 @@ def that_matter(mounts: Iterable[Mount], data_paths: Sequence[str]) -> tuple[Mou
     return tuple(sorted(best.values(), key=lambda mount: mount.point)[:_MAX_DISKS])
 
 
-def _holder(mounts: list[Mount], path: str) -> Mount | None:
+def holder(mounts: Iterable[Mount], path: str) -> Mount | None:
     """The mount that `path` lies on."""
     over = [m for m in mounts if path == m.point or path.startswith(m.point.rstrip("/") + "/")]
     return max(over, key=lambda mount: len(mount.point), default=None)

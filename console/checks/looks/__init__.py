@@ -7,7 +7,29 @@ from console.checks.diagnosis import Check
 
 def every() -> tuple[Check, ...]:
     """All checks. Imported here, so that the console does not pay for them at its start."""
-    from console.checks.looks import cache, configuration, connectivity, database, ports, security
+    from console.checks.looks import (
+        busy,
+        cache,
+        clock,
+        configuration,
+        connectivity,
+        database,
+        host_busy,
+        kernel,
+        ports,
+        processes,
+        recent_logs,
+        security,
+    )
 
+    quick = (*kernel.CHECKS, *clock.CHECKS, *processes.CHECKS)
     asked = (*connectivity.CHECKS, *ports.CHECKS, *database.CHECKS, *cache.CHECKS)
-    return (*asked, *configuration.CHECKS, *security.CHECKS)
+    return (
+        *quick,
+        *recent_logs.CHECKS,
+        *busy.CHECKS,
+        *host_busy.CHECKS,
+        *asked,
+        *configuration.CHECKS,
+        *security.CHECKS,
+    )
