@@ -195,6 +195,7 @@ DEFAULT_THRESHOLDS: dict[str, Limits] = {
     "log_file": Limits(1.0, None),  # GiB of one container's log that nothing caps
     "unlimited_memory": Limits(50.0, None),  # percent of the host's memory that one container without a limit holds
     "failed_logins": Limits(20.0, None),  # over ssh in 10 min
+    "turned_away": Limits(100.0, None),  # answers 4xx to one address in 15 min
 }
 
 

@@ -155,8 +155,8 @@ def _impact(case: Case, finding: Finding) -> tuple[float, str]:
     score = {Status.FAIL: 1000.0, Status.WARN: 300.0, Status.UNKNOWN: 200.0, Status.OK: 0.0}[worst]
     if worst is Status.WARN and finding.lasting:
         score -= 250
-    if worst is Status.WARN and finding.check in _PAST and case.now - (finding.since or case.now) > _LATELY:
-        score -= 100
+    if worst is Status.WARN and finding.check in _PAST:  # what goes on now comes first
+        score -= 100 if case.now - (finding.since or case.now) > _LATELY else 40
     if finding.check == "sources.containers":
         score += 250  # nothing else is known without it
     path = {f.key for f in causes.path_failures(case) if f.status is not Status.OK}

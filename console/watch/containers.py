@@ -55,7 +55,8 @@ class ContainersSource:
     def __init__(self, docker: DockerConfig, every: float = 1.0, engine: Engine | None = None,
                  hierarchies: Hierarchies | None = None, recall: bool = False) -> None:  # fmt: skip
         self.every = every
-        self.deadline = 3.0
+        # Who looks once has no second try. That the engine is silent is found by the pulse, and sooner.
+        self.deadline = 4.2 if recall else 3.0
         self.engine = engine or Engine(docker)
         self._lane = Lane("containers")
         self._inbox = Inbox(self._ring)
