@@ -53,7 +53,7 @@ HARD = (
     "probes.recovering",
 )
 _REFUSALS = (("connections", "has no free connections"), ("password", "refuses the password"))
-_ABOUT_SERVICES = ("logs.", "connectivity.", "performance.", "quick.", "configuration.", "security.")
+_ABOUT_SERVICES = ("logs.", "connectivity.", "performance.", "quick.", "configuration.", "security.", "trends.")
 # Not begun at one moment that could be compared.
 _TIMELESS = {
     "containers.oom_loop",
