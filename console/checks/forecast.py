@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
-from statistics import median
+from statistics import fmean, median
 
 HOUR = 3600.0
 DAY, WEEK = 24, 168  # hours
@@ -21,6 +21,7 @@ _JUMP_RUN = 3  # hours that one jump may take
 _JUMP_LEAST = 0.02  # of the capacity
 _JUMP_CLEAR = 12.0  # times what is usual from hour to hour
 _REGIMES = (DAY, 6)  # hours over which the present is held against the past
+_SINCE, _STILL = 6, 0.4  # hours in which a new slope must go on, with this share of itself
 _FRESH = 3  # hours: without a newer value nothing is said of the future
 
 
@@ -152,9 +153,16 @@ def _regime(level: Sequence[float]) -> tuple[float | None, int]:
             continue
         now, most, usual = median(recent), max(past), median(past)
         noise = 1.4826 * median(abs(rate - usual) for rate in past)
-        if now > most + max(0.1 * abs(most), noise) and (found[0] is None or now > found[0]):
+        new = now > most + max(0.1 * abs(most), noise)
+        if new and _goes_on(level, now) and (found[0] is None or now > found[0]):
             found = now, hours
     return found
+
+
+def _goes_on(level: Sequence[float], rate: float) -> bool:
+    """Whether the last hours still rise like that: a copy of some hours that has ended is no slope."""
+    ends = [[v for v in level[at - 4 : at] if not isnan(v)] for at in (len(level) - _SINCE, len(level))]
+    return not all(ends) or (fmean(ends[1]) - fmean(ends[0])) / _SINCE >= _STILL * rate
 
 
 def _rate(level: Sequence[float], at: int, hours: int) -> float:

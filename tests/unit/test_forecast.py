@@ -109,6 +109,14 @@ def test_a_jump_that_comes_again_is_no_jump() -> None:
     assert without_jumps(once, CAPACITY) == pytest.approx([30.0] * 502)
 
 
+@pytest.mark.parametrize("hours", [1, 2, 3, 5, 8])
+def test_a_copy_of_some_hours_that_has_ended_is_no_slope(hours: int) -> None:
+    for seed in range(20):
+        copied = [9.0 * min(1.0, max(0.0, (at - 829 + hours) / hours)) for at in range(840)]
+        level = [have + more for have, more in zip(noise(seed, 840, spread=0.3), copied, strict=True)]
+        assert filling(level, CAPACITY).earliest is None
+
+
 def test_a_disk_that_is_full_already_is_full_now() -> None:
     found = filling([60 + 0.05 * hour for hour in range(5 * WEEK)], 60 + 0.05 * (5 * WEEK - 1))
     assert found.earliest == 0.0

@@ -24,7 +24,7 @@ from console.watch.history import Grid, Known, Series, place
 from console.watch.history.series import Key, Sample
 from console.watch.history.store import Writer
 from tests.unit.filling_shapes import made
-from tests.unit.readings_made import CONFIG, GIB, NOW, readings
+from tests.unit.readings_made import CONFIG, GIB, NOW, metric, readings
 
 MIB = 2**20
 TEN = int(NOW // 600)
@@ -145,6 +145,12 @@ def test_in_the_judgement_they_are_causes_below_what_fails_now() -> None:
     assert {f.check for f in told} == {"trends.disk", "trends.memory"}
     assert all(f.status is Status.WARN and not f.cause for f in told)
     assert {s.action for f in told for s in f.suggestions} == {"none", "recover:1:app"}
+
+
+def test_what_is_wrong_now_stands_before_what_will_be() -> None:
+    slow = metric("queue", "warn", limit="> 20")
+    told = judge(readings(metrics=(slow,)), CONFIG, NOW, trends.forecasts(known(disk("linear", 4)), NOW))
+    assert [f.check for f in told] == ["metrics.limit", "trends.disk"]
 
 
 def test_a_healthy_stack_with_a_quiet_history_has_no_finding() -> None:

@@ -5,6 +5,7 @@ probes on. It judges nothing.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -34,9 +35,10 @@ class Filling:
         sources: Callable[[Config], Iterable[Source[Any]]] | None = None,
         keeper: Keeper[Any] | None = None,
         pause: Callable[[float], Any] = asyncio.sleep,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._config, self._probed, self._say = config, probed, say
-        self._sources, self._pause = sources or _sources, pause
+        self._sources, self._pause, self._clock = sources or _sources, pause, clock
         self._keeper = keeper or Keeper(data_dir, config.docker.project)
         self._readings = Readings()
         self._said = ""
@@ -50,7 +52,7 @@ class Filling:
         try:
             while True:
                 if self._keeper.writing and supervisor is None:
-                    supervisor = Supervisor(self._sources(self._config), self._heard)
+                    supervisor = Supervisor(self._sources(self._config), self._heard, self._clock)
                     supervisor.set_every(_SLOW)
                     reading = asyncio.ensure_future(supervisor.run())
                 self._keeper.take(self._known())
@@ -73,7 +75,9 @@ class Filling:
         """With the probes of the monitor beside those that ask for certificates here."""
         mine, own = self._probed(), self._readings.probes
         both = (*(mine.value.probes if mine.value else ()), *(own.value.probes if own.value else ()))
-        return replace(self._readings, probes=Reading(ProbesReading(both), mine.taken_at))
+        return replace(
+            self._readings, probes=Reading(ProbesReading(both), max(mine.taken_at or 0.0, own.taken_at or 0.0))
+        )
 
 
 def _sources(config: Config) -> Iterable[Source[Any]]:

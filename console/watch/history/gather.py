@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import TypeVar
 
 from console.redact import redact
 from console.text import clean
@@ -18,6 +19,9 @@ from console.watch.logrecord import LogStats
 from console.watch.metrics import MetricsReading
 from console.watch.probes import ProbesReading
 from console.watch.readings import Readings
+from console.watch.source import Reading
+
+T = TypeVar("T")
 
 _OLD = 120.0  # seconds after which a value that is asked for now and then is no longer of now
 _DAYS = re.compile(r"(\d+) days?")
@@ -26,16 +30,21 @@ _NAME = 120  # characters
 
 def samples(readings: Readings, now: float, project: str = "") -> Iterator[Sample]:
     """One sample of each figure that is known now. `project`: services of others are called project/service."""
-    if readings.host.value is not None and readings.host.fault is None:
-        yield from _host(readings.host.value)
-    if readings.metrics.value is not None and readings.metrics.fault is None:
-        yield from _metrics(readings.metrics.value, now)
-    if readings.probes.value is not None and readings.probes.fault is None:
-        yield from _probes(readings.probes.value, now)
-    if readings.logs.value is not None and readings.logs.fault is None:
-        yield from _logs(readings.logs.value)
-    if readings.containers.value is not None and readings.containers.fault is None:
-        yield from _services(readings.containers.value, project)
+    if (host := _of_now(readings.host, now)) is not None:
+        yield from _host(host)
+    if (metrics := _of_now(readings.metrics, now)) is not None:
+        yield from _metrics(metrics, now)
+    if (probes := _of_now(readings.probes, now)) is not None:
+        yield from _probes(probes, now)
+    if (logs := _of_now(readings.logs, now)) is not None:
+        yield from _logs(logs)
+    if (containers := _of_now(readings.containers, now)) is not None:
+        yield from _services(containers, project)
+
+
+def _of_now(reading: Reading[T], now: float) -> T | None:
+    """Its value; None for one that is stale, also where nobody reads because somebody paused."""
+    return reading.value if reading.fault is None and _fresh(reading.taken_at, now) else None
 
 
 def _host(host: HostReading) -> Iterator[Sample]:

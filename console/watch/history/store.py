@@ -49,11 +49,11 @@ class Writer:
         self._directory, self._lock = directory, lock
         self.note = ""
         try:
-            self._ring, self._columns, self._generation = self._opened()
+            self._ring, columns, generation = self._opened()
         except BaseException:
             os.close(lock)
             raise
-        self._places = {column.key: at for at, column in enumerate(self._columns)}
+        self._adopt(columns, generation)
         self._heard: dict[int, int] = {}  # column -> the newest minute in which it had a value, since we write
         self._began: int | None = None
 
@@ -82,20 +82,33 @@ class Writer:
     def write(self, minute: int, samples: Iterable[Sample]) -> None:
         """Keep the values of one minute since 1970; the ten minutes around it follow. Raises OSError."""
         self._began = minute if self._began is None else min(minute, self._began)
-        values = array("f", [nan]) * COLUMNS
-        changed = False
+        samples = list(samples)
+        values, changed = self._placed(samples, minute)
+        if changed:
+            try:
+                write_columns(self._directory, self._columns, self._generation)
+            except OSError:  # a full disk: what has its place already goes on
+                self._adopt(*read_columns(self._directory))
+                values, _ = self._placed([one for one in samples if one.key in self._places], minute)
+        width = len(self._columns)
+        if width:
+            self._ring.write(0, Slot(minute, self._generation, values[:width]))
+            self._ring.write(1, self._ten(minute // 10, width))
+
+    def _adopt(self, columns: list[Column], generation: int) -> None:
+        self._columns, self._generation = columns, generation
+        self._places = {column.key: at for at, column in enumerate(columns)}
+
+    def _placed(self, samples: Iterable[Sample], minute: int) -> tuple[array[float], bool]:
+        """(a value for each column, whether the columns have changed)."""
+        values, changed = array("f", [nan]) * COLUMNS, False
         for sample in samples:
             at, new = self._column(sample, minute)
             changed |= new
             if at is not None:
                 values[at] = sample.value
                 self._heard[at] = minute
-        if changed:
-            write_columns(self._directory, self._columns, self._generation)
-        width = len(self._columns)
-        if width:
-            self._ring.write(0, Slot(minute, self._generation, values[:width]))
-            self._ring.write(1, self._ten(minute // 10, width))
+        return values, changed
 
     def _ten(self, number: int, width: int) -> Slot:
         """The mean of the minutes that are there: it needs no memory, so that nothing is counted twice or lost."""
