@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isnan, nan
 from statistics import fmean, median
 
@@ -95,17 +96,13 @@ def without_jumps(level: Sequence[float], capacity: float) -> list[float]:
     >>> without_jumps([1.0, 1.0, 1.5, 41.5, 41.5, 41.5, 41.5], 100.0)
     [41.0, 41.0, 41.5, 41.5, 41.5, 41.5, 41.5]
     """
-    steps: list[tuple[int, float]] = []
-    before = nan
-    for at, value in enumerate(level):
-        if not isnan(value):
-            if not isnan(before):
-                steps.append((at, value - before))
-            before = value
-    if not steps:
+    known = [(at, value) for at, value in enumerate(level) if not isnan(value)]
+    pairs = [(at, value - before, at - then) for (then, before), (at, value) in pairwise(known)]
+    if not pairs:
         return list(level)
-    usual = median(step for _, step in steps)
-    spread = 1.4826 * median(abs(step - usual) for _, step in steps)
+    usual = median(change / hours for _, change, hours in pairs)
+    steps = [(at, change - usual * hours) for at, change, hours in pairs]  # beside what it does anyway
+    spread = 1.4826 * median(abs(step) for _, step in steps)
     least = max(_JUMP_LEAST * capacity, _JUMP_CLEAR * spread)
     jumps: list[list[tuple[int, float]]] = []
     for at, step in steps:
@@ -116,7 +113,7 @@ def without_jumps(level: Sequence[float], capacity: float) -> list[float]:
             jumps[-1].append((at, step))
         else:
             jumps.append([(at, step)])
-    sizes = [sum(step - usual for _, step in run) for run in jumps]
+    sizes = [sum(step for _, step in run) for run in jumps]
     once: dict[int, float] = {}
     for place, (run, size) in enumerate(zip(jumps, sizes, strict=True)):
         others = sizes[:place] + sizes[place + 1 :]
@@ -124,7 +121,7 @@ def without_jumps(level: Sequence[float], capacity: float) -> list[float]:
         # A clean-up shows only after two weeks whether it comes again.
         early = size < 0 and len(level) < 2 * WEEK
         if abs(size) >= least and len(run) <= _JUMP_RUN and not again and not early:
-            once |= {at: step - usual for at, step in run}
+            once |= dict(run)
     found, lift = list(level), 0.0
     for at in reversed(range(len(level))):
         found[at] += lift
@@ -133,9 +130,15 @@ def without_jumps(level: Sequence[float], capacity: float) -> list[float]:
 
 
 def _changes(level: Sequence[float], season: int) -> list[float]:
-    """The change of each hour against the season before; of the last two seasons."""
-    first = max(season, len(level) - 2 * season)
-    return [level[i] - level[i - season] for i in range(first, len(level)) if not isnan(level[i] - level[i - season])]
+    """The change of each hour of the last two seasons against the season before, or the last one that is known."""
+    found = []
+    for at in range(max(season, len(level) - 2 * season), len(level)):
+        for back in range(1, min(3, at // season) + 1):
+            change = (level[at] - level[at - back * season]) / back
+            if not isnan(change):
+                found.append(change)
+                break
+    return found
 
 
 def _regime(level: Sequence[float]) -> tuple[float | None, int]:

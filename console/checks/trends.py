@@ -20,6 +20,7 @@ FAIL_WITHIN = 2 * 3600.0
 FAIL_USED = 50.0  # percent
 _GIB, _MIB = 2**30, 2**20
 _WEEK = 7 * 86400.0
+_LEAST_FREED = 0.05  # of the disk
 FRESH = 1800.0
 
 
@@ -110,14 +111,17 @@ def _disk(one: Series, forecast: Forecast, left: float, space: bool, now: float)
     soon = latest is not None and latest <= FAIL_WITHIN and percent > FAIL_USED
     told = size if space else "{:,.0f} inodes".format
     by = clock(now + forecast.earliest, now)
-    need = max(0.0, max(forecast.slopes, default=0.0) * _WEEK - left)
+    need = max(_LEAST_FREED * limit, max(forecast.slopes, default=0.0) * _WEEK - left)
     text = f"{mount} {'is full' if space else 'has no inode left'} {when(forecast)}: {percent:.0f} % used"
-    look = "docker system df -v" if space else "du --inodes -x"
+    look = f"docker system df -v; du -xh {mount}" if space else f"du --inodes -x {mount}"
     fix = Suggestion(
-        f"free {told(need)} on {mount} before {by}: that is a week more",
-        f"see what grows: {look}; du -xh {mount} | sort -h | tail; old images, build cache and logs without a cap go first"
-        if space
-        else f"see where the files are: {look} {mount} | sort -n | tail; sessions, caches and mail queues go first",
+        f"free {told(need)} on {mount} before {by}",
+        "at this rate that is room for a week; see what grows: "
+        + (
+            f"{look} | sort -h | tail; old images, build cache and logs without a cap go first"
+            if space
+            else f"{look} | sort -n | tail; sessions, caches and mail queues go first"
+        ),
         "none",
         0.7,
         cost="what is deleted; restarts free nothing",
@@ -205,13 +209,10 @@ def size(amount: float) -> str:
     >>> size(5.4 * 2**30), size(-3 * 2**20), size(900)
     ('5.4 GiB', '-3 MiB', '0.9 KiB')
     """
-    for unit, name in ((_GIB, "GiB"), (_MIB, "MiB")):
-        if abs(amount) >= unit:
-            return (
-                f"{amount / unit:.1f} {name}"
-                if abs(amount) < 10 * unit and unit == _GIB
-                else f"{amount / unit:.0f} {name}"
-            )
+    if abs(amount) >= _GIB:
+        return f"{amount / _GIB:.{1 if abs(amount) < 10 * _GIB else 0}f} GiB"
+    if abs(amount) >= _MIB:
+        return f"{amount / _MIB:.0f} MiB"
     return f"{amount / 1024:.1f} KiB"
 
 

@@ -56,11 +56,11 @@ class Trends:
     def __call__(self, recall: Callable[[float], Known], writing: bool) -> tuple[Finding, ...]:
         now = self._clock()
         whole = abs(now - self._looked) >= _ANEW
-        known = recall(_ALL if whole or self._behind else _RECENT)
+        known = recall(_ALL if whole or (writing and self._behind) else _RECENT)
         if whole:
             self._looked, self._forecasts = now, forecasts(known, now)
         if not writing:
-            self._detectors, self._behind = {}, False
+            self._detectors, self._behind = {}, True
             return (*self._forecasts, *findings(read(self._file, now), now))
         self._follow(known)
         present = tuple(
@@ -68,8 +68,9 @@ class Trends:
             for key, (detector, _) in self._detectors.items()
             if detector.episode is not None and (one := known.series.get(key)) is not None
         )
-        with suppress(OSError):  # the findings here do not need it
-            write(self._file, present, now)
+        if self._detectors:
+            with suppress(OSError):  # the findings here do not need it
+                write(self._file, present, now)
         return (*self._forecasts, *findings(present, now))
 
     def _follow(self, known: Known) -> None:

@@ -9,6 +9,8 @@ import math
 import random
 from array import array
 from collections import Counter
+from collections.abc import Callable
+from itertools import product
 
 import pytest
 
@@ -89,10 +91,24 @@ def test_two_days_are_enough_for_what_comes_within_one() -> None:
     assert slow.earliest is None  # in 65 h, and two days do not see that far
 
 
-def test_gaps_do_not_hinder_it() -> None:
-    one = made("linear", 3, fills=True)
-    level = [math.nan if 300 <= at < 340 or (at % 7 == 0 and at < 830) else v for at, v in enumerate(one.level)]
-    assert verdict(one, filling(level, CAPACITY)) == "right"
+GAPS: dict[str, Callable[[int, random.Random], bool]] = {
+    "mornings only": lambda at, r: (at - 15) % 24 < 9,
+    "three of ten hours missing": lambda at, r: r.random() < 0.7,
+    "a week nobody looked": lambda at, r: not 500 <= at < 680,
+}
+
+
+@pytest.mark.parametrize("gaps", GAPS)
+def test_gaps_hinder_it_little_and_invent_nothing(gaps: str) -> None:
+    for fills in (True, False):
+        told = 0
+        for shape, seed in product(SHAPES, range(12)):
+            r = random.Random(seed)
+            level = made(shape, 9000 + seed, fills=fills).level
+            seen = [value if GAPS[gaps](at, r) or at > 837 else math.nan for at, value in enumerate(level)]
+            found = filling(seen, CAPACITY)
+            told += found.earliest is not None and found.earliest <= 7 * DAY * HOUR
+        assert told >= 0.95 * 60 if fills else told == 0, (fills, told)
 
 
 def test_the_reason_is_in_words() -> None:
@@ -185,6 +201,20 @@ def test_a_leak_is_found_with_its_slope(shape: str, rate: float, spread: float) 
         ends = found.reaches(100 * rate * MIB)
         assert ends is not None and ends[0] <= 100 * HOUR * 1.05 and ends[1] >= 100 * HOUR * 0.95
         assert bool(found.climbs) == shape.startswith("saw")
+
+
+@pytest.mark.parametrize(("shape", "rate", "hours"), [("leak since its start", 2, 9), ("a fast leak", 10, 5)])
+def test_hours_in_which_nobody_looked_do_not_make_a_leak_steeper(shape: str, rate: float, hours: int) -> None:
+    for seed in range(12):
+        values = memory(shape, seed)
+        found = leaking(values[: -6 * (6 + hours)] + [math.nan] * (6 * hours) + values[-6 * 6 :])
+        assert found.slope is not None and found.slope * HOUR / MIB == pytest.approx(rate, abs=0.15 * rate)
+
+
+def test_a_console_that_is_open_in_the_mornings_only_sees_no_restarts() -> None:
+    for seed in range(24):
+        values = memory("day and night", seed)
+        assert leaking([math.nan if at % 144 < 90 else value for at, value in enumerate(values)]).slope is None
 
 
 def test_a_saw_says_how_its_lives_end() -> None:

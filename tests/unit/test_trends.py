@@ -276,6 +276,16 @@ def test_a_metric_unlike_its_past_is_told_by_the_writer_and_read_by_others(tmp_p
     assert found == () == reader(history.recall, False)  # after an hour it is no news
 
 
+def test_who_takes_over_knows_what_the_one_before_knew(tmp_path: Path) -> None:
+    place(tmp_path).mkdir()
+    history = Told(2700)
+    next_one = Trends(tmp_path, lambda: history.now)
+    next_one(history.recall, False)
+    history.values += [90.0] * 4
+    (found,) = next_one(history.recall, True)
+    assert found.check == "trends.anomaly"
+
+
 def test_a_new_writer_knows_what_the_one_before_knew(tmp_path: Path) -> None:
     place(tmp_path).mkdir()
     history = Told(2700)
