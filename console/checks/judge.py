@@ -134,8 +134,10 @@ def _impact(case: Case, finding: Finding) -> tuple[float, str]:
     symptoms = case.symptoms(finding)
     worst = max([finding.status, *(s.status for s in symptoms)], key=lambda s: s.rank)
     score = {Status.FAIL: 1000.0, Status.WARN: 300.0, Status.UNKNOWN: 200.0, Status.OK: 0.0}[worst]
-    if worst is Status.WARN and (finding.group in _HYGIENE or finding.check.startswith(("database.backup", "trends."))):
-        score -= 250  # it was so yesterday, too, or is not so before tomorrow
+    if worst is Status.WARN and (finding.group in _HYGIENE or finding.check == "database.backup"):
+        score -= 250  # it was so yesterday, too
+    if worst is Status.WARN and finding.check.startswith("trends."):
+        score -= 90  # what is wrong now comes first
     if finding.check == "sources.containers":
         score += 250  # nothing else is known without it
     path = {f.key for f in causes.path_failures(case) if f.status is not Status.OK}
