@@ -61,11 +61,11 @@ def _rows(data_dir: Path, minutes: int) -> list[Row]:
     each, word = _anomaly(), _rate(lambda: " ".join(f"word {n}" for n in range(40)))
     took = _taking(data_dir)
     return [
-        row("history of 100 series: a minute written", writes[len(writes) // 2], "once a minute, in a thread"),
+        row("history of 100 series: a minute written", writes[len(writes) // 2], "once a minute"),
         row("... all of it read, 48 h and 5 weeks", read, "50 ms"),
         row("... the last 20 minutes read", recent, "once a minute"),
         row("... forecasts of 4 disks, 50 services, 1 database", told, "every 10 minutes"),
-        Row("... a sample taken in the console's loop", f"{took:.0f} us", f"40 words {word:.1f} us", f"{took / word:.1f} x", ""),
+        Row("... a sample taken in the console's loop", f"{took:.0f} us", f"40 words {word:.1f} us", f"{took / word:.1f} x", "every 5 seconds"),
         Row("... anomalies, a point", f"{each:.1f} us", f"40 words {word:.1f} us", f"{each / word:.1f} x", "50 us"),
         Row("... bytes on disk", f"{size / 1e6:.1f} MB", "from the first minute on", "", "8.3 MB"),
     ]  # fmt: skip

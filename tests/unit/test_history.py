@@ -193,6 +193,42 @@ def test_of_two_writers_one_writes_and_the_other_reads(directory: Path) -> None:
     second.close()
 
 
+_RESTLESS = """
+import sys
+from pathlib import Path
+from console.watch.history.store import Writer
+from console.watch.history.series import Sample
+writer = Writer.begin(Path(sys.argv[1]))
+print("writes" if writer else "refused", flush=True)
+minute = int(sys.argv[2])
+while writer:  # half of the series are others after each hour, so that columns change hands all the time
+    names = range(minute // 70 % 3 * 100, minute // 70 % 3 * 100 + 150)
+    writer.write(minute, [Sample(("g", str(name), "v"), float(name), "") for name in names])
+    minute += 1
+"""
+
+
+def test_three_processes_at_once_and_a_reader_never_sees_a_value_under_another_name(directory: Path) -> None:
+    directory.parent.mkdir(exist_ok=True)
+    words = [sys.executable, "-c", _RESTLESS, str(directory), str(MINUTE)]
+    processes = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    try:
+        said = [process.stdout.readline().strip() for process in processes if process.stdout]
+        read = wrong = 0
+        for turn in range(60):
+            known = load(directory, (MINUTE + turn * 60) * 60.0, 3 * 3600.0)
+            for key, one in known.series.items():
+                values = [value for grid in (one.minutes, one.tens) for _, value in grid.known]
+                read += len(values)
+                wrong += sum(value != float(key[1]) for value in values)
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    assert sorted(said) == ["refused", "refused", "writes"]
+    assert read > 1000 and wrong == 0
+
+
 def test_a_minute_that_two_wrote_one_after_the_other_counts_once(directory: Path) -> None:
     for value in (4.0, 6.0):
         writer = begin(directory)

@@ -205,15 +205,13 @@ def read_columns(directory: Path) -> tuple[list[Column], int]:
 def load(directory: Path, now: float, seconds: float = inf) -> Known:
     """All that is known of the last `seconds` before `now`; nothing where there is no history that can be read."""
     try:
-        for _ in range(3):
-            columns, generation = read_columns(directory)
-            ring = Ring.open(directory / "ring")
-            try:
-                minutes, tens = (_grids(ring, which, columns, now, seconds) for which in (0, 1))
-            finally:
-                ring.close()
-            if read_columns(directory)[1] == generation:  # else a column has changed hands while we read
-                break
+        columns, generation = read_columns(directory)
+        ring = Ring.open(directory / "ring")
+        try:
+            # A slot of a newer generation was written since: one of its columns may hold what we do not know.
+            minutes, tens = (_grids(ring, which, columns, generation, now, seconds) for which in (0, 1))
+        finally:
+            ring.close()
     except (OSError, ValueError):
         return Known()
     start, found = minutes
@@ -231,10 +229,13 @@ def load(directory: Path, now: float, seconds: float = inf) -> Known:
     return Known(series, newest)
 
 
-def _grids(ring: Ring, which: int, columns: list[Column], now: float, seconds: float) -> tuple[int, list[array[float]]]:
+def _grids(
+    ring: Ring, which: int, columns: list[Column], generation: int, now: float, seconds: float
+) -> tuple[int, list[array[float]]]:
     """(number of the first step, the values of each column from there to the newest step that is known)."""
     last = int(now // STEPS[which])
     slots = ring.read(which, last - int(min(seconds / STEPS[which], SLOTS[which] - 1)), last)
+    slots = [slot for slot in slots if slot.generation <= generation]
     width = len(columns)
     if not slots or not width:
         return 0, [array("f") for _ in columns]
