@@ -264,6 +264,7 @@ def test_more_series_than_there_is_room_for(directory: Path) -> None:
     names = [("service", f"s{n}", "memory") for n in range(COLUMNS + 10)]
     writer.write(MINUTE, [sample(1.0, name) for name in names])
     assert set(load(directory, NOW + 60).series) == set(names[:COLUMNS])
+    listed = (directory / "series.json").read_bytes()
     # Those that go on speaking keep their place; one that was silent for an hour gives it to another.
     for offset in range(1, 62):
         writer.write(MINUTE + offset, [sample(2.0, name) for name in names[1:COLUMNS]])
@@ -274,10 +275,23 @@ def test_more_series_than_there_is_room_for(directory: Path) -> None:
     assert len(minutes(known, names[1])) == 62
     assert all(value == 3.0 for _, value in known.series[names[-1]].tens.known)
     writer.close()
+    now = (directory / "series.json").read_bytes()
+    (directory / "series.json").write_bytes(listed)  # a reader that knew the columns a moment before
+    assert 3.0 not in minutes(load(directory, (MINUTE + 63) * 60.0), names[0]).values()
+    (directory / "series.json").write_bytes(now)
     again = begin(directory)
     again.write(MINUTE + 63, [sample(4.0, names[-1])])
     assert minutes(load(directory, (MINUTE + 64) * 60.0), names[-1]) == {MINUTE + 62: 3.0, MINUTE + 63: 4.0}
     again.close()
+
+
+def test_a_clock_that_jumps_ahead_makes_nobody_silent(directory: Path) -> None:
+    writer = begin(directory)
+    names = [("service", f"s{n}", "memory") for n in range(COLUMNS)]
+    for minute in (MINUTE, MINUTE + 500_000):
+        writer.write(minute, [sample(1.0, name) for name in [("metric", "new", "value"), *names][minute == MINUTE :]])
+    assert set(load(directory, (MINUTE + 500_001) * 60.0).series) == set(names)
+    writer.close()
 
 
 @pytest.mark.parametrize("step", [-90 * 86400 + 420, -3600, 3600, 90 * 86400 + 420])

@@ -55,7 +55,7 @@ class Writer:
             raise
         self._adopt(columns, generation)
         self._heard: dict[int, int] = {}  # column -> the newest minute in which it had a value, since we write
-        self._began: int | None = None
+        self._began = self._newest = -SILENT - 1  # minutes: since when we write without a break, and the last one
 
     @classmethod
     def begin(cls, directory: Path) -> Writer | None:
@@ -81,7 +81,9 @@ class Writer:
 
     def write(self, minute: int, samples: Iterable[Sample]) -> None:
         """Keep the values of one minute since 1970; the ten minutes around it follow. Raises OSError."""
-        self._began = minute if self._began is None else min(minute, self._began)
+        if not 0 <= minute - self._newest <= SILENT:  # we begin, or the clock stepped: nobody was silent
+            self._began, self._heard = minute, {}
+        self._newest = minute
         samples = list(samples)
         values, changed = self._placed(samples, minute)
         if changed:
@@ -145,9 +147,8 @@ class Writer:
 
     def _silent(self, minute: int) -> int | None:
         """The column that was silent longest, for an hour at the least."""
-        began = self._began if self._began is not None else minute
-        at = min(range(COLUMNS), key=lambda c: self._heard.get(c, began))
-        return at if minute - self._heard.get(at, began) >= SILENT else None
+        at = min(range(COLUMNS), key=lambda c: self._heard.get(c, self._began))
+        return at if minute - self._heard.get(at, self._began) >= SILENT else None
 
     def _opened(self) -> tuple[Ring, list[Column], int]:
         ring, listed = self._directory / "ring", self._directory / "series.json"
