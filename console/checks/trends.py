@@ -47,7 +47,7 @@ def disks(known: Known, now: float) -> Told:
         if forecast.earliest is not None and forecast.earliest <= WITHIN:
             found.append(_disk(one, forecast, left, space, now))
         elif space:
-            well.append(f"disk {one.key[1]}: {_well(forecast)}")
+            well.append(_well(f"disk {one.key[1]}", forecast))
     return Told(tuple(found), tuple(well))
 
 
@@ -86,7 +86,7 @@ def connections(known: Known, now: float) -> Told:
         label = one.key[1] or "the database"
         forecast = filling(one.tens.coarser(6).values, one.limit, "{:.1f}".format)
         if forecast.earliest is None or forecast.earliest > WITHIN:
-            well.append(f"connections of {label}: {_well(forecast)}")
+            well.append(_well(f"connections of {label}", forecast))
             continue
         by = clock(now + forecast.earliest, now)
         fix = Suggestion(
@@ -192,10 +192,10 @@ def _range(earliest: float, latest: float) -> str:
     return f"in {low:.0f} to {high:.0f} {unit}"
 
 
-def _well(forecast: Forecast) -> str:
-    if forecast.short or forecast.earliest is None:
-        return forecast.reason
-    return f"full {when(forecast)}"
+def _well(what: str, forecast: Forecast) -> str:
+    if forecast.short:
+        return f"no forecast of {what}: {forecast.reason}"
+    return f"{what}: {forecast.reason if forecast.earliest is None else f'full {when(forecast)}'}"
 
 
 def _newest(one: Series) -> float | None:

@@ -88,7 +88,7 @@ def test_a_disk_that_does_not_fill_is_cleared_in_words(shape: str) -> None:
 
 def test_too_little_history_is_said() -> None:
     one = series(("disk", "/srv", "free"), [(50 - hour) * GIB for hour in range(20)], 100.0 * GIB)
-    assert trends.disks(known(one), NOW) == trends.Told((), ("disk /srv: too little history: 20 h",))
+    assert trends.disks(known(one), NOW) == trends.Told((), ("no forecast of disk /srv: too little history: 20 h",))
 
 
 def test_a_disk_that_is_full_is_left_to_the_reading() -> None:
@@ -205,7 +205,7 @@ async def test_a_diagnosis_without_a_history_says_nothing_and_makes_none(tmp_pat
 
 async def test_too_little_history_is_among_what_was_cleared(tmp_path: Path) -> None:
     written(tmp_path, {("disk", "/", "free"): lambda ago: Sample(("disk", "/", "free"), 9e9, "B", 1e11)}, 90)
-    assert "disk /: too little history: 1 h" in (await looked(tmp_path)).cleared
+    assert "no forecast of disk /: too little history: 1 h" in (await looked(tmp_path)).cleared
 
 
 def test_the_checks_are_among_all() -> None:
