@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from console.incident.records import Incident
     from console.replica.attachments import Attachments
     from console.replica.replica import Replica
+    from console.watch.history import Keeper
     from screens.seat import Seat
 
 _log = logging.getLogger(__name__)
@@ -91,6 +92,8 @@ class Sevdeck(App[int]):
         self._diagnosing: Diagnosing | None = None
         self._recovering: Holder | None = None  # a recovery that is under way, whoever started it
         self._ledger = Lane("ledger")
+        self._keeper: Keeper[tuple[Finding, ...]] | None = None  # fills the history, and finds in it
+        self._keeper_said = ""
         self._told: set[tuple[str, float]] = set()
         self._before: Incident | None = None  # as it was when others' acts were told last
         self._refresh_seconds = config.refresh
@@ -128,6 +131,8 @@ class Sevdeck(App[int]):
         for one in (self._replica, self._attachments):
             if one is not None:
                 one.close()
+        if self._keeper is not None:
+            self._keeper.close()
         await self._supervisor.close()
         self._ledger.close()
         self._live.hub.close()
@@ -166,6 +171,7 @@ class Sevdeck(App[int]):
         try:
             import console.actions.containment.reminder
             import console.checks.judge
+            import console.checks.unusual
             import console.guide.desk
             import console.incident.timers  # noqa: F401
         except Exception as error:  # without it nothing is judged or recorded: the person must know
@@ -178,9 +184,27 @@ class Sevdeck(App[int]):
     def _rest_loaded(self) -> None:
         self._complete = True
         self._seat  # noqa: B018
+        self._keep_history()
         self._beat_soon()
         if self._config.extra.get("notify"):
             self.run_worker(self._send(), group="outbox")
+
+    def _keep_history(self) -> None:
+        from console.checks.unusual import Trends
+        from console.watch.history import Keeper
+        from console.watch.history.connections import follow
+
+        self._keeper = Keeper(self._data_dir, self._config.docker.project, Trends(self._data_dir))
+        self._keeper.start()
+        self.run_worker(follow(self._keeper, self._config), group="history")
+
+    def _fill_history(self) -> None:
+        if self._keeper is None:
+            return
+        self._keeper.take(self._readings)
+        if (note := self._keeper.note) and note != self._keeper_said:
+            self._keeper_said = note
+            self.notify(note, severity="warning", timeout=10, markup=False)
 
     async def _send(self) -> None:
         """Send what waits in the outbox while the console is open; what cannot be sent is said until it is seen."""
@@ -274,6 +298,9 @@ class Sevdeck(App[int]):
         from console.checks.judge import judge
 
         changes = self._diagnosing.history.recent if self._diagnosing is not None else ()
+        asked = {finding.key for finding in more}
+        trends = (self._keeper.latest if self._keeper is not None else None) or ()
+        more = [*more, *(finding for finding in trends if finding.key not in asked)]
         findings = judge(self._readings, self._config, time.time(), more, changes)
         if self._contained:
             from console.actions.containment.explaining import explained
@@ -305,6 +332,7 @@ class Sevdeck(App[int]):
         now = time.time()
         if (screen := self._front) is not None:
             screen.now = float(int(now))
+        self._fill_history()
         if self._complete and int(now) % 2 == 0:
             self.run_worker(self._look_at_ledger(now), group="ledger", exclusive=True)
         incident = self._made_seat.desk.incident if self._made_seat is not None else None

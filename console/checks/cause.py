@@ -55,7 +55,7 @@ HARD = (
 )
 _REFUSING = ("database.cache_full", "database.cache_memory", "database.cache_save")
 _REFUSALS = (("connections", "has no free connections"), ("password", "refuses the password"))
-_ABOUT_SERVICES = ("logs.", "connectivity.", "performance.", "quick.", "configuration.", "security.")
+_ABOUT_SERVICES = ("logs.", "connectivity.", "performance.", "quick.", "configuration.", "security.", "trends.")
 _SPIN = "performance.spin"
 _NO_ANSWER = ("containers.health", "probes.fail", "probes.flapping")
 # What is seen -> what knows more of the same, first come first.

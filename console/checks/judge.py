@@ -27,7 +27,7 @@ from console.watch.readings import Readings
 
 JUST_STARTED = 15.0  # seconds a container without a health check may fail its probes after its start
 # What was said or happened once, and need not be so any more after a while.
-_PAST = ("logs.grave", "quick.oom", "quick.crash", "performance.restarts")
+_PAST = ("logs.burst", "logs.grave", "quick.oom", "quick.crash", "performance.restarts")
 _LATELY = 120.0  # seconds
 _GLOBAL = ("sources.containers", "host.disk", "host.inodes", "logs.disk_full", "host.memory")
 
@@ -157,6 +157,8 @@ def _impact(case: Case, finding: Finding) -> tuple[float, str]:
         score -= 250
     if worst is Status.WARN and finding.check in _PAST:  # what goes on now comes first
         score -= 100 if case.now - (finding.since or case.now) > _LATELY else 40
+    if worst is Status.WARN and finding.check.startswith("trends."):
+        score -= 90  # what is wrong now comes first
     if finding.check == "sources.containers":
         score += 250  # nothing else is known without it
     path = {f.key for f in causes.path_failures(case) if f.status is not Status.OK}

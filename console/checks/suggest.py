@@ -176,7 +176,7 @@ def _flapping(case: Case, cause: Finding) -> Suggestion:
 def _edge(case: Case, cause: Finding) -> Suggestion:
     """Only the edge fails while what is behind it is well."""
     label = case.service(cause)
-    name = case.sign("name", [cause])
+    name = None if "connectivity.pairs" in case.cleared else case.sign("name", [cause])
     app = _app(case)
     if name is not None:
         why = f"the edge cannot find it by name ({name.text}); reloading the edge does not help until the name is back"

@@ -35,6 +35,7 @@ def _for_ever(call: Call) -> int:
     import signal
 
     from console.actions.attempts import directory
+    from console.actions.monitor.filling import Filling
     from console.actions.monitor.messages import keep_small
     from console.actions.monitor.record import line
     from console.actions.monitor.watch import Monitor
@@ -43,7 +44,12 @@ def _for_ever(call: Call) -> int:
     call.open_log()
     keep_small()
     monitor = Monitor(call.config, call.data_dir, lambda line: _emit(call, line), max_level=call.args.max_level)
-    sender = Sender(call.config, call.data_dir, lambda text: _emit(call, line("trouble", text, time.time(), "")))
+
+    def trouble(text: str) -> None:
+        _emit(call, line("trouble", text, time.time(), ""))
+
+    sender = Sender(call.config, call.data_dir, trouble)
+    filling = Filling(call.config, call.data_dir, monitor.probed, trouble)
     interrupted = False
 
     async def live() -> None:
@@ -56,11 +62,13 @@ def _for_ever(call: Call) -> int:
 
         loop.add_signal_handler(signal.SIGTERM, monitor.stop, "a signal")
         loop.add_signal_handler(signal.SIGINT, ctrl_c)
-        sending = asyncio.ensure_future(sender.live())
+        beside = [asyncio.ensure_future(sender.live()), asyncio.ensure_future(filling.live())]
         try:
             await monitor.run()
         finally:
-            sending.cancel()
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside, timeout=1.0)
             sender.close()
 
     try:

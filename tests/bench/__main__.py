@@ -105,6 +105,12 @@ def _bundle(quick: bool) -> list[Row]:
     return bundle_bench.rows(quick)
 
 
+def _history(quick: bool) -> list[Row]:
+    from tests.bench import history_bench
+
+    return history_bench.rows(quick)
+
+
 SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "startup": _startup,
     "wire": _wire,
@@ -121,6 +127,7 @@ SECTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "recovery": _recovery,
     "diagnosis": _diagnosis,
     "bundle": _bundle,
+    "history": _history,
 }
 
 

@@ -360,8 +360,11 @@ class Monitor:
         """For the facts of an incident: what the engine told, what the probes said."""
         up = self._facts is not None and self._facts.engine.up
         reading: Reading[Any] = Reading(ContainersReading("", "", (), self._heard()), self._wall()) if up else Reading()
-        probes = ProbesReading(tuple(self._sampler.results.values()))
-        return Readings(containers=reading, probes=Reading(probes, self._sample_wall))
+        return Readings(containers=reading, probes=self.probed())
+
+    def probed(self) -> Reading[ProbesReading]:
+        """What the probes said last."""
+        return Reading(ProbesReading(tuple(self._sampler.results.values())), self._sample_wall)
 
     def _beat(self, state: str) -> Beat:
         """In the disk's thread: it reads what is armed."""

@@ -20,6 +20,7 @@ def every() -> tuple[Check, ...]:
         processes,
         recent_logs,
         security,
+        trends,
     )
 
     quick = (*kernel.CHECKS, *clock.CHECKS, *processes.CHECKS)
@@ -29,6 +30,7 @@ def every() -> tuple[Check, ...]:
         *recent_logs.CHECKS,
         *busy.CHECKS,
         *host_busy.CHECKS,
+        *trends.CHECKS,
         *asked,
         *configuration.CHECKS,
         *security.CHECKS,

@@ -25,7 +25,8 @@ from console.watch.logrecord import RANK
 GROUP = "logs"
 LEAST = 20  # errors within the window
 TIMES = 3  # as many as before
-LATELY = 120.0  # seconds: an error in this time says that it goes on
+GOES_ON = 60.0  # seconds: an error in this time says that a burst goes on
+LATELY = 120.0  # seconds: a full disk that was told of in this time may be full still
 SETTLING = 60.0  # seconds after the start of a container in which errors are part of starting
 SPOKE = 10  # minutes of the quarter of an hour before in which a service spoke that is now silent
 FULL = 0.99  # of a file system
@@ -114,7 +115,7 @@ def _cleared(some: Iterable[Heard], what: str) -> str:
 def burst(one: Heard, bound: Limits) -> Finding | None:
     """Many errors, and many more than before; of a log too fast to compare, more a minute than the threshold."""
     errors = [line for line in one.recent if _counts(line, one.started)]
-    if not errors or errors[-1].at < one.now - LATELY:
+    if not errors or errors[-1].at < one.now - GOES_ON:
         return None
     before = one.before
     if before is not None:
