@@ -52,7 +52,7 @@ def judge(
     if not findings:
         return []
     findings, starting = _excuse_starting(readings, stack, findings, now)
-    heard = _heard(readings, now)
+    heard = _heard(readings, now, more)
     case = causes.open_case(readings, stack, config, now, findings, logs.signs(heard), changes, cleared)
     if starting is not None:
         for finding in findings:
@@ -95,9 +95,10 @@ def _look(readings: Readings, stack: Topology, config: Config, now: float) -> li
     return found
 
 
-def _heard(readings: Readings, now: float) -> list[tuple[str, str, float]]:
-    """(who, words, when) that may name a cause: failing probes, failing health checks, recent error lines."""
-    heard: list[tuple[str, str, float]] = []
+def _heard(readings: Readings, now: float, more: Sequence[Finding]) -> list[tuple[str, str, float]]:
+    """(who, words, when) that may name a cause: failing probes, failing health checks, recent and grave lines."""
+    grave = (finding for finding in more if finding.check == "logs.grave" and finding.since is not None)
+    heard = [(finding.subject, line, finding.since or now) for finding in grave for line in finding.evidence]
     for probe in readings.probes.value.probes if readings.probes.value else ():
         if probe.ok is False:
             heard.append((probe.name, probe.detail, probe.at))

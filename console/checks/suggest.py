@@ -123,7 +123,7 @@ def _loop(case: Case, cause: Finding) -> Suggestion:
         why = "it runs out of memory each time: a restart only begins the next round"
         return Suggestion(f"raise the memory limit of {label} or roll it back", why, "none", 0.8)
     changed = suspect(case, cause)
-    if case.role(label) in ("database", "cache") and not changed:
+    if case.role(label) in ("database", "cache") and (changed is None or changed.kind == "container"):
         why = "restarts do not help: damaged data, a full disk and a wrong setting all look like this; delete nothing"
         return Suggestion(f"read the last log lines of {label}", why, "none", 0.6)
     why = "restarts do not help: it dies each time" + (f"; {told(changed, case, cause)}" if changed else "")

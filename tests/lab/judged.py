@@ -39,7 +39,7 @@ CAUSES = {
     "postgres-stopped": r"postgres.*(stopped|exited|down)",
     "postgres-connections-exhausted": r"connections of postgres|postgres.*connection",
     "postgres-blocked": r"of postgres waits? for a lock|blocked sessions in postgres|postgres.*block",
-    "postgres-corrupt": r"postgres.*(corrupt|damaged|crash|restart|pg_control|PANIC)",
+    "postgres-corrupt": r"postgres.*(damaged|restore its data)",
     "redis-frozen": r"redis answers on and off|redis.*(hang|is hung|does not answer)",
     "redis-full": r"redis.*(full|maxmemory|memory)",
     "worker-stopped": r"worker.*(stopped|exited|down)",

@@ -475,6 +475,16 @@ def test_a_release_that_dies_at_its_start_is_named_with_its_time() -> None:
     assert "it dies each time; app was created from shop/app:1.5 at " in top.suggestions[0].why
 
 
+def test_a_database_that_dies_again_and_again_is_not_rolled_back_because_it_was_made_anew() -> None:
+    dead = container("postgres", status="restarting", deaths=4, created_at=NOW - 60, started_at=NOW - 2)
+    looked = readings((dead,), (replace(APP_TIMEOUT, name="other"),))
+    assert judge(looked, CONFIG, NOW)[0].suggestions[0].title == "read the last log lines of postgres"
+    line = "14:13:18 FATAL: could not open control file: global/pg_control"
+    said = Finding("logs.grave", "logs", Status.WARN, "postgres reports", (line,), subject="postgres", since=NOW - 2)
+    top = judge(looked, CONFIG, NOW, [said])[0]
+    assert top.suggestions[0].title == "stop postgres and restore its data from a backup"
+
+
 def test_who_cannot_be_reached_shows_no_certificate() -> None:
     shown = probe("certificate", "https://127.0.0.1:18443", ok=False, detail="connection refused")
     assert judge(readings((), (shown,)), CONFIG, NOW)[0].check == "probes.fail"
