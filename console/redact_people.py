@@ -31,11 +31,17 @@ _PHONES = (
     re.compile(rf"(?<![\w.:/+-])((?:55 ?\(?{_AREA}\)? ?9\d{{4}}[ -]?\d{{4}}))(?![\w-])"),
     re.compile(rf"(?<![\w.:/+-])((?:0?\({_AREA}\)|0?{_AREA}) ?9?\d{{4}}-\d{{4}})(?![\w-])"),
 )
+# What a line has, every digit written as 0, in which one of these numbers stands.
+_ANY_DIGIT = {ord(digit): "0" for digit in "123456789"}
+_SHAPES = ("00000000", "000.000", "0000-0000", "0000 0000", "+0")
+_LETTERED = re.compile(r"\.[0-9A-Z]{3}/[0-9A-Z]{4}-\d\d")  # a CNPJ may hold letters
+_NANOSECONDS = ".000000000"  # of stamps: no number begins behind a dot
 # A text is one of a message where the line has a mark of messages too.
 _MESSAGE_MARK = re.compile(
     r"wa_?id|wamid|remoteJid|\bchat_?id\b|[\"']chat\\{0,3}[\"']|[\"']messages?\\{0,3}[\"']|@s\.whatsapp\.net|pushName",
     re.I,
 )
+_MESSAGE_WORDS = ("waid", "wa_id", "wamid", "remotejid", "chatid", "chat", "message", "@s.whatsapp.net", "pushname")
 _MESSAGE = re.compile(
     r"(\\{0,3}[\"'](?:body|text|caption|conversation|pushName|first_name|last_name|full_name)\\{0,3}[\"']\s{0,2}:\s{0,2})"
     r"(\\{0,3})([\"'])((?:(?!\2\3)(?:\\.|[^\\])){1,8192}?)\2\3"
@@ -57,19 +63,34 @@ class People:
 
     def text(self, text: str) -> str:
         """`text` with personal data replaced; the same object where there is none."""
-        if "@" in text:
-            for pattern in _PHONES[:1]:
-                text = self._phones(pattern, text)
-            text = _MAIL.sub(lambda found: self.token("mail", found[0].lower()), text)
-        if _MESSAGE_MARK.search(text):
+        low = text.lower()
+        if any(word in low for word in _MESSAGE_WORDS) and _MESSAGE_MARK.search(text):
             text = _MESSAGE.sub(self._message, text)
-        if not any(char.isdigit() for char in text):
+        # Rules are slow beside a search for plain words, so only lines that may hold something are asked.
+        flat = text.translate(_ANY_DIGIT).replace(_NANOSECONDS, ".")
+        there = [shape for shape in _SHAPES if shape in flat]
+        lettered = _LETTERED.search(text) is not None
+        if not there and not lettered and "@" not in text:
             return text
-        text = _CPF.sub(self._checked("cpf", is_cpf), text)
-        text = _CNPJ.sub(self._checked("cnpj", is_cnpj), text)
+        lines, changed = text.split("\n"), False
+        for place, (line, shape) in enumerate(zip(lines, flat.split("\n"), strict=True)):
+            told = self._addresses(line) if "@" in line else line
+            if any(digits in shape for digits in there) or (lettered and "/" in line):
+                told = self._numbers(told)
+            if told is not line:
+                lines[place], changed = told, True
+        return "\n".join(lines) if changed else text
+
+    def _addresses(self, line: str) -> str:
+        line = self._phones(_PHONES[0], line)
+        return _MAIL.sub(lambda found: self.token("mail", found[0].lower()), line)
+
+    def _numbers(self, line: str) -> str:
+        line = _CPF.sub(self._checked("cpf", is_cpf), line)
+        line = _CNPJ.sub(self._checked("cnpj", is_cnpj), line)
         for pattern in _PHONES[1:]:
-            text = self._phones(pattern, text)
-        return text
+            line = self._phones(pattern, line)
+        return line
 
     def data(self, data: Any) -> Any:
         """A copy of JSON-like data with personal data replaced in its texts. Keys stay."""
