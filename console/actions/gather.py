@@ -17,6 +17,7 @@ from typing import Any
 
 from console.actions import inspecting, restore_survey, runs
 from console.actions.asking import PROBE_CAP, answers
+from console.actions.backup.shelf import directory
 from console.actions.containment.holding import holds
 from console.actions.engine import DockerDriver, EngineDriver
 from console.actions.facts import DiskFacts, EngineState, Facts, ServiceContainer
@@ -136,7 +137,7 @@ async def _gather(
         networks={w.service: w.networks for w in blueprint.services},
         missing=tuple(w.service for w in blueprint.services if not any(c.service == w.service for c in containers)),
         blueprint=blueprint,
-        backups=str(restore_survey.directory(config, data_dir)),
+        backups=str(directory(config, data_dir)),
         holds=held,
         contained=tuple(dict.fromkeys(h.service for h in held if h.level <= 1)),
     )

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from console.actions.backup.manifest import TableCount
 from console.actions.engine import EngineDriver
 from console.errors import SevdeckError
 from console.programs.running import Ran
@@ -69,14 +70,6 @@ class PostgresError(SevdeckError):
     def __init__(self, message: str, *, silent: bool = False) -> None:
         super().__init__(message)
         self.silent = silent
-
-
-@dataclass(frozen=True, slots=True)
-class TableCount:
-    """`last`: the highest number its sequence has given, None without one."""
-
-    rows: int
-    last: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.actions.action import Precondition, Refusal, Risk, Step
-from console.actions.backup.manifest import Backup
-from console.actions.postgres import TableCount
+from console.actions.backup.manifest import Backup, TableCount
 
 if TYPE_CHECKING:
     from console.actions.facts import Facts

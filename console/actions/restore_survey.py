@@ -12,9 +12,11 @@ from typing import Any
 
 from console.actions.backup import manifest
 from console.actions.backup.making import schema_version
+from console.actions.backup.manifest import TableCount
+from console.actions.backup.shelf import directory
 from console.actions.engine import EngineDriver
 from console.actions.facts import Facts, ServiceContainer
-from console.actions.postgres import Postgres, PostgresError, TableCount
+from console.actions.postgres import Postgres, PostgresError
 from console.actions.restore import Ground
 from console.actions.roles import roles
 from console.config import Config
@@ -31,11 +33,6 @@ SELECT coalesce(json_object_agg(format('%I.%I', s.schemaname, s.relname), json_b
     WHERE d.refobjid = s.relid AND d.deptype IN ('a', 'i') ORDER BY d.refobjsubid LIMIT 1))), '{}')
 FROM pg_stat_user_tables s
 """
-
-
-def directory(config: Config, data_dir: Path) -> Path:
-    """Where backups go."""
-    return Path(config.backup.directory) if config.backup.directory else data_dir / "backups"
 
 
 def store(facts: Facts, config: Config) -> ServiceContainer | None:

@@ -71,13 +71,12 @@ def _create(call: Call) -> int:
 
 
 def _list(call: Call) -> int:
-    from console.actions import restore_survey
-    from console.actions.backup import manifest, service
+    from console.actions.backup import manifest, shelf
 
-    place, now = restore_survey.directory(call.config, call.data_dir), time.time()
+    place, now = shelf.directory(call.config, call.data_dir), time.time()
     known, silent = manifest.catalog(place), []
     try:
-        known = _done(service.known(call.config, call.data_dir))
+        known = _done(shelf.known(call.config, call.data_dir))
     except SevdeckError as error:
         silent = [error.message]
     # With a hook its backups are the ones that must be there; sizes are compared with their like.
@@ -106,11 +105,10 @@ def _verify(call: Call) -> int:
 
 
 def _prune(call: Call) -> int:
-    from console.actions import restore_survey
-    from console.actions.backup import manifest, pruning
+    from console.actions.backup import manifest, pruning, shelf
 
     days = call.config.backup.keep_days if call.args.keep_days is None else call.args.keep_days
-    known, now = manifest.catalog(restore_survey.directory(call.config, call.data_dir)), time.time()
+    known, now = manifest.catalog(shelf.directory(call.config, call.data_dir)), time.time()
     old = pruning.removable(known, days, now)
     if old:
         listed = "\n".join(f"{b.id}  {_line(b, now)}" for b in old)

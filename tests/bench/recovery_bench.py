@@ -16,8 +16,9 @@ from pathlib import Path
 
 import psutil
 
-from console.actions import gather, lock, recovery, restore_survey, runner, runs
+from console.actions import gather, lock, recovery, runner, runs
 from console.actions.backup import service as backups
+from console.actions.backup import shelf
 from console.actions.facts import Facts, Holder
 from console.actions.lock import LockedError, ProjectLock
 from console.config import BackupConfig, Config, RecoveryConfig, read
@@ -230,7 +231,7 @@ class _Bench:
         config = replace(self._config, backup=BackupConfig(str(self._data / "backups"), _BIG))
         asyncio.run(backups.create(config, self._data, self._actor))
         mine = self._level(4, config, self._facts(config, restoring=""))
-        kept = restore_survey.directory(config, self._data)
+        kept = shelf.directory(config, self._data)
         size = max(p.stat().st_size for p in kept.glob("*.dump"))
         return _beside(f"level 4 of {_ROWS} rows, {size / 1e6:.0f} MB dumped, verified", [mine], [bare], "raw + 5 s")
 

@@ -10,8 +10,7 @@ import pytest
 
 from console.actions.backup import making, manifest, pruning
 from console.actions.backup.checking import compared
-from console.actions.backup.manifest import Backup, Verified
-from console.actions.postgres import TableCount
+from console.actions.backup.manifest import Backup, TableCount, Verified
 from console.checks.check import Status
 from console.cli import main
 from console.errors import RefusedError, UsageError

@@ -17,8 +17,7 @@ import pytest
 from console.actions.backup import alongside, making, manifest
 from console.actions.backup.alongside import Wanted
 from console.actions.backup.checking import bytes_of
-from console.actions.backup.manifest import Backup, Verified
-from console.actions.postgres import TableCount
+from console.actions.backup.manifest import Backup, TableCount, Verified
 from console.checks.check import Status
 from console.errors import RefusedError, UsageError
 

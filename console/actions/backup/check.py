@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from console.actions.backup.manifest import alarms
-from console.actions.backup.service import known
+from console.actions.backup.shelf import known
 from console.checks.check import Finding, Status, Suggestion
 from console.checks.diagnosis import Check, Looked
 from console.checks.looks.database import GROUP, services, serving

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from console.actions.backup.making import digest_of
-from console.actions.backup.manifest import Backup, Verified, mark
-from console.actions.postgres import Postgres, PostgresError, TableCount, compare
+from console.actions.backup.manifest import Backup, TableCount, Verified, mark
+from console.actions.postgres import Postgres, PostgresError, compare
 from console.checks.check import Finding, Status
 
 _PER_BYTE = 1 / 2_000_000  # seconds; the slowest decode seen read five times as fast

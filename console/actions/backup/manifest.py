@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from console.actions.postgres import TableCount
 from console.errors import UsageError
 from console.incident.disk import write_atomically
 from console.text import clean
@@ -22,6 +21,14 @@ from console.text import clean
 FORMAT = 1
 SHORT = 6  # last characters of an id: what a person types to mean this backup and no other
 _DROP = 0.5  # of the size of the one before: a smaller one is alarming
+
+
+@dataclass(frozen=True, slots=True)
+class TableCount:
+    """`last`: the highest number its sequence has given, None without one."""
+
+    rows: int
+    last: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

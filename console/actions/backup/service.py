@@ -14,6 +14,7 @@ from console.actions.backup import checking, making, manifest
 from console.actions.backup.alongside import NOTHING, Wanted
 from console.actions.backup.hook import Hook
 from console.actions.backup.manifest import Backup
+from console.actions.backup.shelf import directory, hook, known
 from console.actions.engine import DockerDriver
 from console.actions.facts import Facts, Holder
 from console.actions.lock import ProjectLock
@@ -53,7 +54,7 @@ async def at_work(config: Config, data_dir: Path, actor: Actor, what: str) -> As
     lock = ProjectLock.acquire(data_dir, facts.project, holder)
     driver = DockerDriver(config.docker, keep_fds=(lock.fd,))
     try:
-        place = restore_survey.directory(config, data_dir)
+        place = directory(config, data_dir)
         yield Place(Postgres(driver, container[0]), place, facts.project, container[1], _alongside(facts, config))
     finally:
         driver.close()
@@ -70,13 +71,6 @@ def _alongside(facts: Facts, config: Config) -> Wanted:
         paths = [p for p in (*built.files, *built.env_files, *env) if Path(p).is_file()]
     own = [str(config.path)] if config.path else []
     return Wanted((*paths, *own, *asked.files), asked.secrets, asked.key)
-
-
-def hook(config: Config, data_dir: Path, project: str = "", keep_fds: tuple[int, ...] = ()) -> Hook:
-    """The program that keeps the backups, for looks; changes go through `hook_at_work`."""
-    place = restore_survey.directory(config, data_dir)
-    asked = config.backup
-    return Hook(asked.hook, place, project or config.docker.project, asked.database, asked.deadline, keep_fds)
 
 
 @asynccontextmanager
@@ -150,15 +144,8 @@ async def _find(config: Config, data_dir: Path, ident: str) -> Backup:
     """One of our own dumps is found without the hook: it must be readable where that program is not."""
     with contextlib.suppress(UsageError):
         if ident:
-            return manifest.find(restore_survey.directory(config, data_dir), ident)
+            return manifest.find(directory(config, data_dir), ident)
     return manifest.pick(await known(config, data_dir), ident)
-
-
-async def known(config: Config, data_dir: Path) -> list[Backup]:
-    """Every backup, newest first: our own dumps, and those of the hook where there is one. Raises SevdeckError."""
-    own = manifest.catalog(restore_survey.directory(config, data_dir))
-    others = await hook(config, data_dir).backups() if config.backup.hook else []
-    return sorted([*own, *others], key=lambda b: (b.created_at, b.id), reverse=True)
 
 
 async def _verify_by_hook(
