@@ -197,7 +197,7 @@ def _everything(case: Case) -> None:
             case.blame(finding, engine)
         return
     full = next((f for f in case.findings if f.check in ("host.disk", "host.inodes") and f.status is Status.FAIL), None)
-    sign = case.sign("disk_full", suffering)
+    sign = None if _first(case, "logs.was_full") else case.sign("disk_full", suffering)
     if full is None and sign is not None and suffering:
         full = _from_sign(sign, "logs.disk_full", f"{sign.subject} reports a full disk", sign.subject)
         case.findings.append(full)

@@ -27,7 +27,7 @@ from console.watch.readings import Readings
 
 JUST_STARTED = 15.0  # seconds a container without a health check may fail its probes after its start
 # What was said or happened once, and need not be so any more after a while.
-_PAST = ("logs.burst", "logs.grave", "quick.oom", "quick.crash", "performance.restarts")
+_PAST = ("logs.burst", "logs.grave", "logs.was_full", "quick.oom", "quick.crash", "performance.restarts")
 _LATELY = 120.0  # seconds
 _GLOBAL = ("sources.containers", "host.disk", "host.inodes", "logs.disk_full", "host.memory")
 

@@ -69,9 +69,10 @@ def _busy(host: HostReading, limits: Mapping[str, Limits]) -> list[Finding]:
     load = host.load[0] / cores
     pressure = host.pressure
     over: list[str] = []
-    # cpu is one second's sample: it counts only when the load says that it lasts.
-    if host.cpu is not None and crossed(host.cpu, limits.get("cpu", Limits())) and load >= 0.7:
-        over.append(f"cpu {host.cpu:.0f} %")
+    # cpu is one second's sample: it counts only when the load says that it lasts. Who looks once is busy at that moment.
+    used = host.cpu - host.own_cpu if host.cpu is not None else 0.0
+    if crossed(used, limits.get("cpu", Limits())) and load >= 0.7:
+        over.append(f"cpu {used:.0f} %")
     if crossed(load, limits.get("load", Limits())):
         over.append(f"load {host.load[0]:.1f} on {cores} cores")
     bound = limits.get("pressure", Limits())

@@ -46,6 +46,7 @@ class HostReading:
     uptime: float  # seconds since boot
     unread_mounts: tuple[str, ...] = ()  # "mount: reason" of file systems that never answered
     oom_kills: int | None = None  # processes killed for want of memory since boot
+    own_cpu: float = 0.0  # percent of all cores together that this program used itself
 
     @property
     def memory_percent(self) -> float:
@@ -75,6 +76,7 @@ class HostSource:
         self._remote = RemoteDisks(statvfs, clock)
         self._lane = Lane("host")
         self._last: tuple[float, Counters] | None = None
+        self._own = time.process_time()
         self._table = b""
         self._mounts: tuple[Mount, ...] = ()
 
@@ -111,11 +113,13 @@ class HostSource:
         last, self._last = self._last, (now, seen)
         before = last[1] if last else None
         seconds = now - last[0] if last else 0.0
+        own, self._own = time.process_time() - self._own, time.process_time()
+        cores = len(seen.cores) or os.cpu_count() or 1
         net_in, net_out = rates(before.net if before else {}, seen.net, seconds)
         disk_read, disk_write = rates(before.disk if before else {}, seen.disk, seconds)
         return HostReading(
             hostname=clean(os.uname().nodename, 64),
-            cores=len(seen.cores) or os.cpu_count() or 1,
+            cores=cores,
             cpu=busy(before.cpu, seen.cpu) if before else None,
             cpu_per_core=_per_core(before, seen),
             load=seen.load,
@@ -132,6 +136,7 @@ class HostSource:
             top=self._processes.top(seen.uptime),
             uptime=float(int(seen.uptime)),
             oom_kills=seen.oom_kills,
+            own_cpu=round(min(100.0, 100.0 * own / (seconds * cores)), 1) if seconds > 0 else 0.0,
         )
 
     @staticmethod

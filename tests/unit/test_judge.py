@@ -393,6 +393,22 @@ def test_what_a_check_has_just_found_well_is_not_blamed_for_what_a_log_said_befo
     assert judge(looked, CONFIG, NOW, cleared=["database.cache"])[0].check == "probes.business"
 
 
+def test_what_this_program_uses_itself_makes_no_host_busy() -> None:
+    looked = readings(host=host(cpu=95.0, load=(3.0, 2.0, 1.0)))
+    assert [f.check for f in judge(looked, CONFIG, NOW)] == ["host.busy"]
+    looked = readings(host=host(cpu=95.0, load=(3.0, 2.0, 1.0), own_cpu=40.0))
+    assert judge(looked, CONFIG, NOW) == []
+
+
+def test_a_disk_that_has_room_again_is_no_reason() -> None:
+    looked = readings((), (failing("webhook", "500 in 9 ms", 20),), logs=errors("app", "No space left on device"))
+    assert judge(looked, CONFIG, NOW)[0].check == "logs.disk_full"
+    room = Finding(
+        "logs.was_full", "logs", Status.WARN, "app reports a full disk, and there is room again", subject="app"
+    )
+    assert judge(looked, CONFIG, NOW, [room])[0].check == "probes.business"
+
+
 def test_a_full_cache_says_no_at_once_and_hangs_nobody() -> None:
     full = Finding("database.cache_full", "database", Status.FAIL, "redis is full", subject="redis")
     found = judge(readings((HUNG,), (APP_TIMEOUT, EDGE_504)), CONFIG, NOW, [full])

@@ -37,7 +37,7 @@ async def look_host(scene: Scene) -> Looked:
 
 def host(seen: Sample, names: dict[str, str], load: float, limits: Mapping[str, Limits]) -> Finding | None:
     """`load`: of one minute for each core."""
-    share = 100 * seen.host_cpu
+    share = 100 * (seen.host_cpu - seen.cpu(os.getpid()) / (os.cpu_count() or 1))
     if crossed(share, limits.get("cpu", Limits())) is None or load < LOADED:
         return None
     used: Counter[str] = Counter()

@@ -184,7 +184,8 @@ def worded(one: Heard, lines: list[Said], kind: str) -> Finding:
     )
     evidence = tuple(f"{clock(line.at, one.now)} {shown(line)}" for line in lines[-3:])
     status = Status.FAIL if kind == "full" and last.at >= one.now - LATELY else Status.WARN
-    return Finding("logs.grave", GROUP, status, text, evidence, (fix,), one.label, last.at)
+    check = "logs.was_full" if kind == "room" else "logs.grave"
+    return Finding(check, GROUP, status, text, evidence, (fix,), one.label, last.at)
 
 
 async def _full(containers: Iterable[Made], scene: Scene) -> bool:
