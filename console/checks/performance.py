@@ -6,7 +6,7 @@ from console.checks.check import Finding, Status
 from console.checks.wording import figure
 from console.watch.metrics import MetricPoint, MetricsReading
 
-_NOT_YET = "counting"  # a window that has to fill first is no trouble
+_FILLING = "counting"  # a window that has to fill first is no trouble
 
 
 def metric_findings(reading: MetricsReading) -> list[Finding]:
@@ -16,7 +16,7 @@ def metric_findings(reading: MetricsReading) -> list[Finding]:
     for metric in reading.metrics:
         if metric.status in ("warn", "crit") and metric.value is not None:
             found.append(_crossed(metric))
-        elif metric.status == "unknown" and metric.fault and not metric.fault.startswith(_NOT_YET):
+        elif metric.status == "unknown" and metric.fault and not (metric.pending or metric.fault.startswith(_FILLING)):
             unknown.setdefault(metric.fault, []).append(metric.name)
     for fault, names in unknown.items():
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

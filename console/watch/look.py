@@ -82,7 +82,7 @@ def _settled(name: str, reading: Reading[Any] | None) -> bool:
     if name == "probes":
         return all(probe.ok is not None or probe.history for probe in value.probes)
     if name == "metrics":
-        return all(point.value is not None or point.fault for point in value.metrics)
+        return not any(point.pending for point in value.metrics)
     if name == "containers":
         running = [one for one in value.containers if one.running]
         return not running or any(one.cpu is not None for one in running)

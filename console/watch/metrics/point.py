@@ -7,6 +7,8 @@ from typing import Protocol
 
 from console.config import MetricConfig
 
+NOT_YET = "not measured yet"
+
 
 @dataclass(frozen=True, slots=True)
 class MetricPoint:
@@ -27,6 +29,11 @@ class MetricPoint:
     fault: str  # why this one is unknown; ""
     taken_at: float | None  # unix seconds of the last good value
     note: str = ""  # what else a reader should know: "3 bad lines passed over"; ""
+
+    @property
+    def pending(self) -> bool:
+        """Whether nobody has answered or failed for it so far."""
+        return self.fault == NOT_YET
 
     @property
     def change(self) -> float | None:

@@ -18,7 +18,7 @@ from console.watch.metrics.jsonl import JsonlFiles, JsonlGauge
 from console.watch.metrics.log_count import LogCountGauge
 from console.watch.metrics.log_lines import LogLines
 from console.watch.metrics.page import PageGauge, Pages
-from console.watch.metrics.point import Gauge, MetricPoint, MetricsReading, Sample, judge
+from console.watch.metrics.point import NOT_YET, Gauge, MetricPoint, MetricsReading, Sample, judge
 from console.watch.metrics.sql import Database, SqlGauge
 from console.watch.reasons import no_answer
 from console.watch.rounds import Round, Rounds
@@ -99,7 +99,7 @@ class Follower:
             limit="",
             spark=(),
             direction=config.direction,
-            fault="not measured yet",
+            fault=NOT_YET,
             taken_at=None,
         )
         try:
