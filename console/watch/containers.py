@@ -56,7 +56,7 @@ class ContainersSource:
                  hierarchies: Hierarchies | None = None, recall: bool = False) -> None:  # fmt: skip
         self.every = every
         # Who looks once has no second try. That the engine is silent is found by the pulse, and sooner.
-        self.deadline = 4.2 if recall else 3.0
+        self.deadline = 3.9 if recall else 3.0
         self.engine = engine or Engine(docker)
         self._lane = Lane("containers")
         self._inbox = Inbox(self._ring)

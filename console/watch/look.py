@@ -15,7 +15,7 @@ from console.config import Config
 from console.watch.readings import NAMES, Readings
 from console.watch.source import Reading, Source, Supervisor
 
-LIMIT = 4.5  # seconds; closing takes one more at the most
+LIMIT = 4.1  # seconds; closing takes one more at the most
 _LOGS_NEED = 1.5  # seconds until the ends of logs have been read and counted
 
 
