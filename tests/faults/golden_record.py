@@ -82,6 +82,7 @@ def write(here: Path, there: Path) -> None:
     say(ANA, "redact", {"event": secret, "reason": "personal data"})
     say(ANA, "pin", {"event": first, "pinned": True})
     say(BOB, "annotate", {"event": first, "text": "see the graph"})
+    say(BOB, "reveal", {"source": "shop-app-1", "line": "token [token-1]"})
     say(ANA, "severity", {"severity": 1, "previous": 2, "reason": "all users"})
     say(ANA, "role", {"role": "operations", "who": "bob"})
     say(ANA, "status", {"status": "mitigating", "reason": "the cause is known"})

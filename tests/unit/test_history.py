@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -107,7 +108,7 @@ def test_a_kill_at_any_moment_loses_no_minute_that_was_written(directory: Path) 
     r, minute = random.Random(7), MINUTE
     for _ in range(6):
         process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(directory), str(minute)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", _PROGRAM, str(directory), str(minute)], stdout=PIPE, text=True
         )
         assert process.stdout is not None
         with process:
@@ -201,22 +202,30 @@ from console.watch.history.series import Sample
 writer = Writer.begin(Path(sys.argv[1]))
 print("writes" if writer else "refused", flush=True)
 minute = int(sys.argv[2])
-while writer:  # half of the series are others after each hour, so that columns change hands all the time
-    names = range(minute // 70 % 3 * 100, minute // 70 % 3 * 100 + 150)
-    writer.write(minute, [Sample(("g", str(name), "v"), float(name), "") for name in names])
+while writer and sys.stdin.readline():  # an hour for each line
+    # Half of the series are others after each hour, so that columns change hands all the time.
+    for minute in range(minute, minute + 60):
+        names = range(minute // 70 % 3 * 100, minute // 70 % 3 * 100 + 150)
+        writer.write(minute, [Sample(("g", str(name), "v"), float(name), "") for name in names])
     minute += 1
+    print("written", flush=True)
 """
 
 
 def test_three_processes_at_once_and_a_reader_never_sees_a_value_under_another_name(directory: Path) -> None:
     directory.parent.mkdir(exist_ok=True)
     words = [sys.executable, "-c", _RESTLESS, str(directory), str(MINUTE)]
-    processes = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    processes = [subprocess.Popen(words, stdin=PIPE, stdout=PIPE, text=True) for _ in range(3)]
     try:
         said = [process.stdout.readline().strip() for process in processes if process.stdout]
+        writer = processes[said.index("writes")]
+        assert writer.stdin and writer.stdout
         read = wrong = 0
-        for turn in range(60):
-            known = load(directory, (MINUTE + turn * 60) * 60.0, 3 * 3600.0)
+        for turn in range(60):  # the writer is between two hours ahead and none, on any machine
+            writer.stdin.write("\n" * (3 if turn == 0 else 1))
+            writer.stdin.flush()
+            assert writer.stdout.readline() == "written\n"
+            known = load(directory, (MINUTE + (turn + 3) * 60) * 60.0, 3 * 3600.0)
             for key, one in known.series.items():
                 values = [value for grid in (one.minutes, one.tens) for _, value in grid.known]
                 read += len(values)
@@ -226,7 +235,7 @@ def test_three_processes_at_once_and_a_reader_never_sees_a_value_under_another_n
             process.kill()
             process.communicate()
     assert sorted(said) == ["refused", "refused", "writes"]
-    assert read > 1000 and wrong == 0
+    assert read > 100_000 and wrong == 0
 
 
 def test_a_minute_that_two_wrote_one_after_the_other_counts_once(directory: Path) -> None:
