@@ -192,9 +192,11 @@ class Sevdeck(App[int]):
     def _keep_history(self) -> None:
         from console.checks.unusual import Trends
         from console.watch.history import Keeper
-        from console.watch.history.connections import follow
+        from console.watch.history.asked import follow
 
-        self._keeper = Keeper(self._data_dir, self._config.docker.project, Trends(self._data_dir))
+        self._keeper = Keeper(
+            self._data_dir, self._config.docker.project, Trends(self._data_dir, self._config.thresholds)
+        )
         self._keeper.start()
         self.run_worker(follow(self._keeper, self._config), group="history")
 

@@ -174,6 +174,13 @@ class ContainmentConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ChecksConfig:
+    """Checks that are left out unless somebody asks for them."""
+
+    suid_files: bool = False  # the engine compares every file of each container with its image
+
+
+@dataclass(frozen=True, slots=True)
 class MonitorConfig:
     metrics_file: str = ""  # for node_exporter's textfile collector
 
@@ -195,6 +202,7 @@ DEFAULT_THRESHOLDS: dict[str, Limits] = {
     "log_file": Limits(1.0, None),  # GiB of one container's log that nothing caps
     "unlimited_memory": Limits(50.0, None),  # percent of the host's memory that one container without a limit holds
     "failed_logins": Limits(20.0, None),  # over ssh in 10 min
+    "deadlocks": Limits(5.0, None),  # in an hour
     "turned_away": Limits(100.0, None),  # answers 4xx to one address in 15 min
 }
 
@@ -217,6 +225,7 @@ class Config:
     backup: BackupConfig = BackupConfig()
     containment: ContainmentConfig = ContainmentConfig()
     monitor: MonitorConfig = MonitorConfig()
+    checks: ChecksConfig = ChecksConfig()
     keys: dict[str, str] = field(default_factory=dict)  # command id -> key, [keys]
     theme: str = ""  # [console] theme: dark, light, high-contrast, ansi
     refresh: float = 1.0  # [console] refresh: 1, 2 or 5 seconds

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from console.config import (
     DEFAULT_THRESHOLDS,
     BackupConfig,
+    ChecksConfig,
     Config,
     ContainmentConfig,
     DockerConfig,
@@ -68,6 +69,7 @@ def build(root: Table) -> Config:
         backup=_backup(root.table("backup")),
         containment=_containment(root.table("containment")),
         monitor=_monitor(root.table("monitor")),
+        checks=_checks(root.table("checks")),
         keys=_keys(root.table("keys")),
         theme=theme,
         refresh=refresh,
@@ -224,6 +226,12 @@ def _containment(table: Table) -> ContainmentConfig:
 
 def _monitor(table: Table) -> MonitorConfig:
     section = MonitorConfig(table.text("metrics_file", check=_metrics_file_fault))
+    table.done()
+    return section
+
+
+def _checks(table: Table) -> ChecksConfig:
+    section = ChecksConfig(table.flag("suid_files"))
     table.done()
     return section
 

@@ -18,7 +18,7 @@ _SECRET_KEYS = {"password", "secret", "token"}
 _WITHOUT_EFFECT = {f"{table}.{key}" for table, keys in WITHOUT_EFFECT.items() for key in keys}
 _TABLES = (
     *("service", "docker", "roles", "probes", "logs", "metrics", "thresholds", "database", "cache"),
-    *("recovery", "backup", "containment", "monitor"),
+    *("recovery", "backup", "containment", "monitor", "checks"),
 )
 
 

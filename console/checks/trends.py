@@ -6,19 +6,20 @@ little is known of is said, and never guessed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from console.checks import growth
 from console.checks.check import Finding, Status, Suggestion
 from console.checks.forecast import Forecast, filling
 from console.checks.leak import Leak, leaking
-from console.checks.wording import clock, span
+from console.checks.wording import clock, size, span
+from console.config import Limits
 from console.watch.history import Known, Series
 
 WITHIN = 7 * 86400.0  # seconds: what is full later is no finding
 FAIL_WITHIN = 2 * 3600.0
 FAIL_USED = 50.0  # percent
-_GIB, _MIB = 2**30, 2**20
 _WEEK = 7 * 86400.0
 _LEAST_FREED = 0.05  # of the disk
 FRESH = 1800.0
@@ -45,7 +46,8 @@ def disks(known: Known, now: float) -> Told:
         if forecast.earliest == 0:  # what is full now is told by the reading itself
             continue
         if forecast.earliest is not None and forecast.earliest <= WITHIN:
-            found.append(_disk(one, forecast, left, space, now))
+            grown = growth.kinds(known, one.key[1]) if space else ""
+            found.append(_disk(one, forecast, left, grown, now))
         elif space:
             well.append(_well(f"disk {one.key[1]}", forecast))
     return Told(tuple(found), tuple(well))
@@ -103,8 +105,9 @@ def connections(known: Known, now: float) -> Told:
     return Told(tuple(found), tuple(well))
 
 
-def _disk(one: Series, forecast: Forecast, left: float, space: bool, now: float) -> Finding:
+def _disk(one: Series, forecast: Forecast, left: float, grown: str, now: float) -> Finding:
     assert one.limit is not None and forecast.earliest is not None
+    space = one.key[2] == "free"
     mount, limit = one.key[1], one.limit
     percent = 100.0 * (1.0 - left / limit)
     latest = forecast.latest
@@ -127,7 +130,7 @@ def _disk(one: Series, forecast: Forecast, left: float, space: bool, now: float)
         cost="what is deleted; restarts free nothing",
         falsified_by="the figure of tomorrow at this hour is no higher",
     )
-    evidence = (f"{told(left)} of {told(limit)} left",)
+    evidence = (f"{told(left)} of {told(limit)} left", *filter(None, (grown,)))
     check = "trends.disk" if space else "trends.inodes"
     found = _finding(check, "quick", f"disk {text}", mount, forecast, evidence, (fix,))
     return replace(found, status=Status.FAIL) if soon else found
@@ -204,24 +207,14 @@ def _newest(one: Series) -> float | None:
     return recent[-1] if recent else None
 
 
-def size(amount: float) -> str:
-    """
-    >>> size(5.4 * 2**30), size(-3 * 2**20), size(900)
-    ('5.4 GiB', '-3 MiB', '0.9 KiB')
-    """
-    if abs(amount) >= _GIB:
-        return f"{amount / _GIB:.{1 if abs(amount) < 10 * _GIB else 0}f} GiB"
-    if abs(amount) >= _MIB:
-        return f"{amount / _MIB:.0f} MiB"
-    return f"{amount / 1024:.1f} KiB"
-
-
 def fresh(known: Known, now: float) -> bool:
     """Whether somebody still fills the history: what ended hours ago says nothing of tomorrow."""
     return known.newest is not None and abs(now - known.newest) <= FRESH
 
 
-def forecasts(known: Known, now: float) -> tuple[Finding, ...]:
+def forecasts(known: Known, now: float, limits: Mapping[str, Limits]) -> tuple[Finding, ...]:
     """All of them; none where nobody fills the history."""
-    told = (disks, memory, connections) if fresh(known, now) else ()
-    return tuple(finding for one in told for finding in one(known, now).findings)
+    if not fresh(known, now):
+        return ()
+    told = (finding for one in (disks, memory, connections) for finding in one(known, now).findings)
+    return (*told, *growth.rooms(known), *growth.databases(known), *growth.deadlocks(known, now, limits))

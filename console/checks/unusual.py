@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from console.checks.anomaly import Detector, Episode
 from console.checks.check import Finding, Status, Suggestion
 from console.checks.trends import forecasts
 from console.checks.wording import clock, figure
+from console.config import DEFAULT_THRESHOLDS, Limits
 from console.watch.history import Known, Series, place
 from console.watch.history.files import write_whole
 from console.watch.history.series import Key
@@ -45,7 +46,14 @@ class Unusual:
 class Trends:
     """All findings of the history, kept up to date. Call it once a minute, in a thread of its own."""
 
-    def __init__(self, data_dir: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        limits: Mapping[str, Limits] = DEFAULT_THRESHOLDS,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._limits = limits
         self._file = place(data_dir) / FILE
         self._clock = clock
         self._detectors: dict[Key, tuple[Detector, float]] = {}  # and the newest minute that it was given
@@ -58,7 +66,7 @@ class Trends:
         whole = abs(now - self._looked) >= _ANEW
         known = recall(_ALL if whole or (writing and self._behind) else _RECENT)
         if whole:
-            self._looked, self._forecasts = now, forecasts(known, now)
+            self._looked, self._forecasts = now, forecasts(known, now, self._limits)
         if not writing:
             self._detectors, self._behind = {}, True
             return (*self._forecasts, *findings(read(self._file, now), now))

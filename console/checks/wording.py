@@ -107,3 +107,15 @@ def hangs(text: str) -> bool:
     """
     lower = text.lower()
     return any(word in lower for word in _HANGS)
+
+
+def size(amount: float) -> str:
+    """
+    >>> size(5.4 * 2**30), size(-3 * 2**20), size(900)
+    ('5.4 GiB', '-3 MiB', '0.9 KiB')
+    """
+    if abs(amount) >= 2**30:
+        return f"{amount / 2**30:.{1 if abs(amount) < 10 * 2**30 else 0}f} GiB"
+    if abs(amount) >= 2**20:
+        return f"{amount / 2**20:.0f} MiB"
+    return f"{amount / 1024:.1f} KiB"

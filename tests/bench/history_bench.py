@@ -12,6 +12,7 @@ from pathlib import Path
 
 from console.checks import trends
 from console.checks.anomaly import Detector
+from console.config import DEFAULT_THRESHOLDS
 from console.watch.history import Keeper, load, place
 from console.watch.history.ring import SLOTS, Ring, Slot
 from console.watch.history.series import Key, Sample
@@ -49,7 +50,7 @@ def _rows(data_dir: Path, minutes: int) -> list[Row]:
     beside = sorted(timed(lambda: sum(range(100_000))) for _ in range(9))[4]
     known = load(place(data_dir), NOW)
     read = min(timed(lambda: load(place(data_dir), NOW)) for _ in range(3))
-    told = min(timed(lambda: trends.forecasts(known, NOW)) for _ in range(3))
+    told = min(timed(lambda: trends.forecasts(known, NOW, DEFAULT_THRESHOLDS)) for _ in range(3))
     recent = min(timed(lambda: load(place(data_dir), NOW, 1200.0)) for _ in range(5))
     size = sum(path.stat().st_size for path in place(data_dir).iterdir())
     yard = f"sum of 100,000 numbers {beside:.2f} ms"

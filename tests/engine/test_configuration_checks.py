@@ -105,6 +105,18 @@ def test_what_was_made_badly_is_told_each_kind_once(bad: BadStack, tmp_path: Pat
     assert set(found) <= {"security.published", "security.unexpected"}
 
 
+def test_a_program_with_roots_rights_that_was_left_in_a_container_is_told_where_it_is_asked_for(
+    bad: BadStack, tmp_path: Path
+) -> None:
+    copy = "cp /bin/busybox /var/x && chmod 4755 /var/x && cp /bin/busybox /var/plain"
+    bad.docker("exec", f"{bad.name}-app-1", "sh", "-c", copy)
+    assert "security.suid" not in named(diagnosed(settings_of(bad.config, tmp_path)).findings)
+    asked = settings_of(f"{bad.config}\n[checks]\nsuid_files = true\n", tmp_path)
+    found = next(f for f in diagnosed(asked).findings if f.check == "security.suid")
+    assert found.summary == f"1 set-user-ID file that the image does not have: {bad.name}-app-1"
+    assert found.evidence == (f"{bad.name}-app-1: /var/x",)
+
+
 def test_an_edited_file_is_drift_and_a_broken_one_is_told_in_composes_words(bad: BadStack, tmp_path: Path) -> None:
     file = settings_of(bad.config, tmp_path)
     assert "configuration.drift" not in named(diagnosed(file).findings)

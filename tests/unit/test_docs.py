@@ -261,6 +261,7 @@ def defaults_of_the_records() -> Mapping[str, Any]:
         "cache": settings.StoreConfig,
         "recovery": settings.RecoveryConfig,
         "monitor": settings.MonitorConfig,
+        "checks": settings.ChecksConfig,
     }
     found = {
         f"{table}.{field.name}": "required" if field.default is dataclasses.MISSING else field.default

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections import Counter
 from datetime import UTC, datetime
@@ -14,8 +15,8 @@ from console.checks import baseline, files
 from console.checks.baseline import Baseline, ServiceSeen
 from console.checks.check import Status
 from console.checks.diagnosis import run_all
-from console.checks.looks import logins, security
-from console.config import Limits
+from console.checks.looks import logins, security, suid
+from console.config import ChecksConfig, Limits
 from console.errors import SourceError
 from console.programs.blueprint import ComposeProject
 from tests.unit.made_container import container, document, plan, scene, want
@@ -187,6 +188,40 @@ async def test_a_base_that_was_kept_tells_of_a_stranger_until_somebody_accepts_i
             (result,) = (await run_all(here, check)).results
             assert [f.check for f in result.findings] == ["security.unexpected"] * found
             await baseline.keep(here, accept=accept)
+
+
+def test_files_with_anothers_rights_are_found_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    for name, mode in (("tmp/x", 0o4755), ("tmp/g", 0o2750), ("tmp/plain", 0o755), ("tmp/data", 0o4644)):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "dir").chmod(0o2755)  # a directory only hands its group on
+    (tmp_path / "link").symlink_to("/usr/bin/passwd")
+    changed = ["/tmp", "/tmp/x", "/tmp/g", "/tmp/plain", "/tmp/data", "/dir", "/link", "/gone", "/tmp/x/under"]
+    assert suid.privileged(str(tmp_path), changed) == ["/tmp/g", "/tmp/x"]
+    with pytest.raises(OSError):
+        suid.privileged(str(tmp_path / "nobody"), changed)
+    found = suid.judge({"shop-app-1": ["/tmp/x", "/tmp/\x1b[31my"]})
+    assert found.summary == "2 set-user-ID files that the image does not have: shop-app-1"
+    assert found.evidence[0] == "shop-app-1: /tmp/x" and "\x1b" not in "".join(found.evidence)
+
+
+async def test_files_with_anothers_rights_are_looked_for_on_request() -> None:
+    check = [CHECKS["security.suid"]]
+    running = document("app", state={"Pid": os.getpid()})
+    async with scene(running) as (here, engine):
+        (result,) = (await run_all(here, check)).results
+        assert (result.status, result.cleared) == (Status.OK, "")
+        assert not any("changes" in path for path in engine.asked)
+    async with scene(running, checks=ChecksConfig(suid_files=True)) as (here, engine):
+        engine.answers[f"/containers/{running['Id']}/changes"] = (200, None)  # so it says that there are none
+        (result,) = (await run_all(here, check)).results
+        assert result.cleared == "no new set-user-ID file in 1 container"
+    async with scene(running, checks=ChecksConfig(suid_files=True)) as (here, engine):
+        engine.answers[f"/containers/{running['Id']}/changes"] = (500, {"message": "no such layer"})
+        (result,) = (await run_all(here, check)).results
+        assert result.status is Status.UNKNOWN
 
 
 @pytest.mark.parametrize("name", ["security.containers", "security.ports", "security.files"])

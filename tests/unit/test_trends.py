@@ -20,6 +20,7 @@ from console.checks.looks import every
 from console.checks.looks.trends import CHECKS
 from console.checks.scene import Scene
 from console.checks.unusual import Trends, Unusual
+from console.config import DEFAULT_THRESHOLDS
 from console.watch.history import Grid, Known, Series, place
 from console.watch.history.series import Key, Sample
 from console.watch.history.store import Writer
@@ -47,7 +48,7 @@ def disk(shape: str, seed: int, name: str = "free", *, fills: bool = True, unit:
 
 
 def test_a_disk_that_fills_says_when_why_and_how_much_to_free() -> None:
-    (found,) = trends.forecasts(known(disk("linear", 4)), NOW)
+    (found,) = trends.forecasts(known(disk("linear", 4)), NOW, DEFAULT_THRESHOLDS)
     assert (found.check, found.group, found.status, found.subject) == ("trends.disk", "quick", Status.WARN, "/srv")
     assert found.summary.startswith("disk /srv is full in ") and "% used" in found.summary
     assert "GiB of 100 GiB left" in found.evidence[0]
@@ -58,14 +59,14 @@ def test_a_disk_that_fills_says_when_why_and_how_much_to_free() -> None:
 
 
 def test_inodes_are_told_in_their_own_words() -> None:
-    (found,) = trends.forecasts(known(disk("linear", 4, "inodes free", unit=10_000.0)), NOW)
+    (found,) = trends.forecasts(known(disk("linear", 4, "inodes free", unit=10_000.0)), NOW, DEFAULT_THRESHOLDS)
     assert (found.check, found.group) == ("trends.inodes", "quick")
     assert "has no inode left in" in found.summary and "inodes a day" in found.evidence[1]
     assert "du --inodes" in found.suggestions[0].why
 
 
 def test_a_leak_of_a_disk_is_told_by_the_faster_slope() -> None:
-    (found,) = trends.forecasts(known(disk("leak since 36 h", 4)), NOW)
+    (found,) = trends.forecasts(known(disk("leak since 36 h", 4)), NOW, DEFAULT_THRESHOLDS)
     assert "if it goes on like that" in found.summary and "more than in any" in found.evidence[1]
 
 
@@ -73,7 +74,11 @@ def test_a_disk_fails_only_when_both_slopes_end_within_two_hours_and_half_is_use
     def of(left: float, slope: float, used: float) -> list[Finding]:
         free = [left + slope * hour for hour in range(5 * 168)][::-1]
         limit = free[-1] / (1 - used) * GIB
-        return list(trends.forecasts(known(series(("disk", "/", "free"), [f * GIB for f in free], limit)), NOW))
+        return list(
+            trends.forecasts(
+                known(series(("disk", "/", "free"), [f * GIB for f in free], limit)), NOW, DEFAULT_THRESHOLDS
+            )
+        )
 
     assert [f.status for f in of(0.5, 0.5, 0.999)] == [Status.FAIL]  # in an hour
     assert [f.status for f in of(4.0, 0.5, 0.99)] == [Status.WARN]  # in eight
@@ -82,7 +87,7 @@ def test_a_disk_fails_only_when_both_slopes_end_within_two_hours_and_half_is_use
 @pytest.mark.parametrize("shape", ["linear", "daily cycle", "weekly clean-up", "one big file", "leak since 36 h"])
 def test_a_disk_that_does_not_fill_is_cleared_in_words(shape: str) -> None:
     one = known(disk(shape, 5, fills=False))
-    assert trends.forecasts(one, NOW) == ()
+    assert trends.forecasts(one, NOW, DEFAULT_THRESHOLDS) == ()
     assert trends.disks(one, NOW).cleared == ("disk /srv: not filling",)
 
 
@@ -97,12 +102,14 @@ def test_a_disk_that_is_full_is_left_to_the_reading() -> None:
 
 
 def test_what_nobody_fills_any_more_says_nothing() -> None:
-    assert trends.forecasts(known(disk("linear", 4)), NOW + 3600) == ()
+    assert trends.forecasts(known(disk("linear", 4)), NOW + 3600, DEFAULT_THRESHOLDS) == ()
 
 
 def test_a_leak_names_the_service_the_limit_and_the_hour() -> None:
     hours = [100.0 * MIB + hour * 4 * MIB for hour in range(80)]
-    (found,) = trends.forecasts(known(series(("service", "app", "memory"), hours, 600.0 * MIB)), NOW)
+    (found,) = trends.forecasts(
+        known(series(("service", "app", "memory"), hours, 600.0 * MIB)), NOW, DEFAULT_THRESHOLDS
+    )
     assert (found.check, found.group, found.status) == ("trends.memory", "performance", Status.WARN)
     assert found.summary.startswith("memory of app grows 4 MiB an hour: it meets its limit of 600 MiB in ")
     (fix,) = found.suggestions
@@ -112,7 +119,7 @@ def test_a_leak_names_the_service_the_limit_and_the_hour() -> None:
 def test_without_a_limit_the_memory_of_the_host_is_the_end() -> None:
     hours = [100.0 * MIB + hour * 40 * MIB for hour in range(80)]
     host = series(("host", "", "memory"), [4.0 * GIB] * 80, 8.0 * GIB)
-    (found,) = trends.forecasts(known(series(("service", "app", "memory"), hours, None), host), NOW)
+    (found,) = trends.forecasts(known(series(("service", "app", "memory"), hours, None), host), NOW, DEFAULT_THRESHOLDS)
     assert "it meets all memory of the host in" in found.summary
     calm = trends.memory(known(series(("service", "app", "memory"), [9.0 * MIB] * 80, None), host), NOW)
     assert calm.cleared == ("no service leaks memory (1 looked at)",)
@@ -120,14 +127,16 @@ def test_without_a_limit_the_memory_of_the_host_is_the_end() -> None:
 
 def test_a_saw_of_restarts_says_how_often_it_was_so() -> None:
     hours = [100.0 * MIB + hour % 30 * 10 * MIB for hour in range(30 * 8 + 9)]
-    (found,) = trends.forecasts(known(series(("service", "app", "memory"), hours, 420.0 * MIB)), NOW)
+    (found,) = trends.forecasts(
+        known(series(("service", "app", "memory"), hours, 420.0 * MIB)), NOW, DEFAULT_THRESHOLDS
+    )
     assert "8 times before it grew for about" in found.evidence[1]
 
 
 def test_connections_that_pile_up() -> None:
     used = [20.0 + hour / 12 for hour in range(5 * 168)]
     one = series(("database", "db", "connections"), used, used[-1] + 8)
-    (found,) = trends.forecasts(known(one), NOW)
+    (found,) = trends.forecasts(known(one), NOW, DEFAULT_THRESHOLDS)
     assert (found.check, found.group) == ("trends.connections", "performance")
     assert found.summary.startswith("connections of db run out in 4 d: 90 of 98 are used")
     assert trends.connections(known(series(one.key, [5.0] * 99, 97.0)), NOW).cleared == (
@@ -140,7 +149,9 @@ def test_connections_that_pile_up() -> None:
 
 def test_in_the_judgement_they_are_causes_below_what_fails_now() -> None:
     hours = [100.0 * MIB + hour * 4 * MIB for hour in range(80)]
-    found = trends.forecasts(known(disk("linear", 4), series(("service", "app", "memory"), hours, 600.0 * MIB)), NOW)
+    found = trends.forecasts(
+        known(disk("linear", 4), series(("service", "app", "memory"), hours, 600.0 * MIB)), NOW, DEFAULT_THRESHOLDS
+    )
     told = judge(readings(), CONFIG, NOW, found)
     assert {f.check for f in told} == {"trends.disk", "trends.memory"}
     assert all(f.status is Status.WARN and not f.cause for f in told)
@@ -149,7 +160,9 @@ def test_in_the_judgement_they_are_causes_below_what_fails_now() -> None:
 
 def test_what_is_wrong_now_stands_before_what_will_be() -> None:
     slow = metric("queue", "warn", limit="> 20")
-    told = judge(readings(metrics=(slow,)), CONFIG, NOW, trends.forecasts(known(disk("linear", 4)), NOW))
+    told = judge(
+        readings(metrics=(slow,)), CONFIG, NOW, trends.forecasts(known(disk("linear", 4)), NOW, DEFAULT_THRESHOLDS)
+    )
     assert [f.check for f in told] == ["metrics.limit", "trends.disk"]
 
 
@@ -160,7 +173,7 @@ def test_a_healthy_stack_with_a_quiet_history_has_no_finding() -> None:
         series(("host", "", "memory"), [3.0 * GIB] * 840, 8.0 * GIB),
         series(("database", "db", "connections"), [12.0] * 840, 97.0),
     )
-    assert judge(readings(), CONFIG, NOW, trends.forecasts(flat, NOW)) == []
+    assert judge(readings(), CONFIG, NOW, trends.forecasts(flat, NOW, DEFAULT_THRESHOLDS)) == []
 
 
 # -- read from the disk by a diagnosis
@@ -249,8 +262,8 @@ class Told:
 def test_a_metric_unlike_its_past_is_told_by_the_writer_and_read_by_others(tmp_path: Path) -> None:
     place(tmp_path).mkdir()
     history = Told(2800)
-    writer = Trends(tmp_path, lambda: history.now)
-    reader = Trends(tmp_path, lambda: history.now)
+    writer = Trends(tmp_path, clock=lambda: history.now)
+    reader = Trends(tmp_path, clock=lambda: history.now)
     assert writer(history.recall, True) == ()
     for _ in range(3):
         history.values.append(90.0)
@@ -279,7 +292,7 @@ def test_a_metric_unlike_its_past_is_told_by_the_writer_and_read_by_others(tmp_p
 def test_who_takes_over_knows_what_the_one_before_knew(tmp_path: Path) -> None:
     place(tmp_path).mkdir()
     history = Told(2700)
-    next_one = Trends(tmp_path, lambda: history.now)
+    next_one = Trends(tmp_path, clock=lambda: history.now)
     next_one(history.recall, False)
     history.values += [90.0] * 4
     (found,) = next_one(history.recall, True)
@@ -290,7 +303,7 @@ def test_a_new_writer_knows_what_the_one_before_knew(tmp_path: Path) -> None:
     place(tmp_path).mkdir()
     history = Told(2700)
     history.values += [90.0] * 4
-    (found,) = Trends(tmp_path, lambda: history.now)(history.recall, True)
+    (found,) = Trends(tmp_path, clock=lambda: history.now)(history.recall, True)
     assert found.check == "trends.anomaly"
 
 
@@ -308,7 +321,7 @@ def test_a_file_that_nobody_renews_says_nothing_and_damage_neither(tmp_path: Pat
 def test_a_clock_that_steps_back_does_not_silence_it(tmp_path: Path) -> None:
     place(tmp_path).mkdir()
     history = Told(2800)
-    watching = Trends(tmp_path, lambda: history.now)
+    watching = Trends(tmp_path, clock=lambda: history.now)
     watching(history.recall, True)
     history.first -= 10_000
     watching(history.recall, True)

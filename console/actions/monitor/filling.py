@@ -13,7 +13,7 @@ from typing import Any
 
 from console.config import Config
 from console.watch.history import Keeper
-from console.watch.history.connections import follow
+from console.watch.history.asked import follow
 from console.watch.probes.result import ProbesReading
 from console.watch.readings import Readings
 from console.watch.source import Reading, Source, Supervisor

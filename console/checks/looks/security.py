@@ -13,7 +13,7 @@ from pathlib import Path
 from console.checks import baseline, files
 from console.checks.check import Finding, Suggestion, advice
 from console.checks.diagnosis import Check, Looked
-from console.checks.looks import access, logins
+from console.checks.looks import access, logins, suid
 from console.checks.made import Made, Port, count, listed, made, names
 from console.checks.scene import Scene
 from console.config import inline_secrets
@@ -313,5 +313,6 @@ CHECKS = (
     Check("security.files", "files with secrets are closed to other users", _files),
     Check("security.logins", "nobody tries passwords over ssh", logins.look),
     Check("security.access", "nobody is turned away again and again", access.look),
+    Check("security.suid", "no new program runs with another's rights", suid.look, 2 * suid.DEADLINE),
     Check("security.unexpected", "nothing unexpected runs here", _unexpected),
 )

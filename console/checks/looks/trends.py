@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from console.checks import files, trends, unusual
+from console.checks import files, growth, trends, unusual
 from console.checks.diagnosis import Check, Looked
 from console.checks.scene import Scene
 from console.watch.history import Known, load, place
@@ -32,7 +32,16 @@ async def _look(scene: Scene, *of: Callable[[Known, float], trends.Told]) -> Loo
 
 
 async def look_disks(scene: Scene) -> Looked:
-    return await _look(scene, trends.disks)
+    return await _look(scene, trends.disks, lambda known, _: trends.Told(growth.rooms(known)))
+
+
+async def look_database(scene: Scene) -> Looked:
+    def told(known: Known, now: float) -> trends.Told:
+        found = (*growth.databases(known), *growth.deadlocks(known, now, scene.config.thresholds))
+        asked = bool(known.of("database", "size"))
+        return trends.Told(found, ("no more deadlocks and no more growth than usual",) if asked and not found else ())
+
+    return await _look(scene, told)
 
 
 async def look_figures(scene: Scene) -> Looked:
@@ -46,5 +55,6 @@ async def look_figures(scene: Scene) -> Looked:
 
 CHECKS = (
     Check("quick.trends", "no disk fills up", look_disks, 2 * DEADLINE),
+    Check("database.trends", "no deadlocks, no sudden growth", look_database, 2 * DEADLINE),
     Check("performance.trends", "no memory leaks, no connections pile up", look_figures, 2 * DEADLINE),
 )

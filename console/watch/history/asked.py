@@ -1,0 +1,17 @@
+"""Figures that no reading has: whoever fills the history asks for them now and then."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from console.config import Config
+from console.watch.history import database, engine
+from console.watch.history.keeper import Keeper
+
+
+async def follow(keeper: Keeper[Any], config: Config) -> None:
+    """For as long as it is not cancelled. Nothing is asked while another process writes."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(database.follow(keeper, config))
+        group.create_task(engine.follow(keeper, config))
