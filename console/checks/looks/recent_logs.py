@@ -14,6 +14,7 @@ from console.checks.check import Finding, Status, Suggestion
 from console.checks.containers import crossed
 from console.checks.diagnosis import Check, Looked
 from console.checks.logs import FLOOD, SIGNS
+from console.checks.looks import new_lines
 from console.checks.looks.log_tails import WINDOW, Heard, Said, heard, patterns, shown
 from console.checks.made import Made, count
 from console.checks.scene import Scene
@@ -295,6 +296,7 @@ def _name(one: Heard) -> str:
 CHECKS = (
     Check(f"{GROUP}.errors", "no log has more errors than before", look_errors),
     Check(f"{GROUP}.words", "no log reports what always matters", look_words),
+    Check(f"{GROUP}.new", "no log has errors of a new kind", new_lines.look),
     Check(f"{GROUP}.quiet", "no log has fallen silent", look_silence),
     Check(f"{GROUP}.volume", "no log floods", look_volume),
 )

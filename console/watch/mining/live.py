@@ -39,14 +39,18 @@ class PatternSummary:
     silent: tuple[Silence, ...] = ()
 
 
+def place(directory: Path) -> Path:
+    """The file of this user in a data directory. It is his alone: all may share the directory."""
+    return directory / f"log-patterns.{os.getuid()}.json"
+
+
 class LogPatterns:
     """Any thread may tell it lines. `note` says when what was learnt before could not be read."""
 
     def __init__(self, directory: Path | None = None, clock: Callable[[], float] = time.time) -> None:
         self.summary = PatternSummary()
         self.note = ""
-        # Each user has a file of his own: it is his alone, and all may share the directory.
-        self._path = directory / f"log-patterns.{os.getuid()}.json" if directory is not None else None
+        self._path = place(directory) if directory is not None else None
         self._clock = clock
         self._lock = threading.Lock()
         self._book: PatternBook | None = None  # until what was learnt before is read

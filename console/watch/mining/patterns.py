@@ -83,6 +83,17 @@ class PatternBook:
         one = self.patterns.get(number) if number is not None else None
         return one.id if one is not None else None
 
+    def known_since(self, message: str, level: str | None, source: str) -> float | None:
+        """When the first line of its pattern came, 0.0 where none told its time; None where it is of none known."""
+        number = self._miner.find(message, level, source)
+        one = self.patterns.get(number) if number is not None else None
+        return None if one is None else one.first or 0.0
+
+    def familiar(self, source: str, now: float) -> bool:
+        """Whether it was listened to for long enough, within a day, for a pattern of it to be new."""
+        speaker = self.speakers.get(source)
+        return speaker is not None and len(self._before(speaker.lines, now // SPAN, speaker)) >= WARM_UP
+
     def final(self, number: int) -> int:
         return self._miner.final(number)
 
@@ -116,12 +127,14 @@ class PatternBook:
 
     def new(self, now: float) -> list[tuple[int, Pattern]]:
         """Patterns of warnings and worse that came lately, of sources that were watched before."""
-        found = []
-        for number, one in self.patterns.items():
-            if one.grave and one.first is not None and now - NEW_FOR <= one.first <= now:
-                speaker = self.speakers.get(one.source)
-                if speaker is not None and len(self._before(speaker.lines, one.first // SPAN, speaker)) >= WARM_UP:
-                    found.append((number, one))
+        found = [
+            (number, one)
+            for number, one in self.patterns.items()
+            if one.grave
+            and one.first is not None
+            and now - NEW_FOR <= one.first <= now
+            and self.familiar(one.source, one.first)
+        ]
         return sorted(found, key=lambda item: item[1].first or 0.0)
 
     def bursts_at(self, span: int) -> Iterator[Burst]:

@@ -57,21 +57,27 @@ def save(data: dict[str, Any], path: Path) -> None:
 def load(path: Path) -> tuple[PatternBook, str]:
     """The state, or an empty one and why it could not be used ("" when there is no file yet)."""
     try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
+        return read(path), ""
     except FileNotFoundError:
         return PatternBook(), ""
     except OSError as error:
         return PatternBook(), f"{path} cannot be read ({error.strerror or error}): log patterns are learnt anew"
-    try:
-        if len(content) > _LARGEST:
-            raise ValueError("it is too large")
-        return _book(json.loads(content)), ""
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        why = str(error) if type(error) is ValueError else "it is damaged"
+    except ValueError as error:
         with suppress(OSError):
             path.replace(path.with_name(path.name + ".damaged"))
-        return PatternBook(), f"{path} cannot be used ({why}): log patterns are learnt anew"
+        return PatternBook(), f"{path} cannot be used ({error}): log patterns are learnt anew"
+
+
+def read(path: Path) -> PatternBook:
+    """The state in a file, which stays as it is. Raises OSError, ValueError where it is no state that can be used."""
+    with path.open("rb") as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ValueError("it is too large")
+    try:
+        return _book(json.loads(content))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise ValueError(str(error) if type(error) is ValueError else "it is damaged") from error
 
 
 def _private(path: str, flags: int) -> int:
