@@ -12,12 +12,15 @@ import signal
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from console.programs import transcript
 from console.redact import redact
 from console.text import clean_block
 
 _ERROR_LIMIT = 4096  # bytes from the end: the last lines say why
+_PIECE = 1 << 16
+_PARTING = 2.0  # seconds
 _OUTPUT_LIMIT = 8 * 1024 * 1024  # bytes of standard output kept; Compose files of big stacks are under 1 MiB
 
 
@@ -93,27 +96,70 @@ async def _run(
 ) -> tuple[Ran, bytes]:
     """How it ended, and all of its errors as they were written."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
+        process = await start(
+            argv,
             stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
             stdout=stdout,
             stderr=stderr,
             env=dict(env) if env is not None else None,
             cwd=cwd,
             pass_fds=tuple(keep_fds),
-            start_new_session=True,
         )
     except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
         return Ran(127, b"", f"{argv[0]}: {error.strerror}", missing=True), b""
     try:
-        out, err = await asyncio.wait_for(process.communicate(input), deadline)
+        async with asyncio.timeout(deadline):
+            out, err = await _heard(process, input)
     except TimeoutError:
         await _end(process)
         return Ran(None, b"", f"{argv[0]} gave no answer in {deadline:g} s"), b""
     except asyncio.CancelledError:
         await _end(process)
         raise
-    return Ran(process.returncode, (out or b"")[:_OUTPUT_LIMIT], _shown(err or b"")), err or b""
+    return Ran(process.returncode, out, _shown(err)), err
+
+
+async def start(argv: Sequence[str], **how: Any) -> asyncio.subprocess.Process:
+    """The program, begun as the first of a family of its own. `how`: as for `asyncio.create_subprocess_exec`.
+
+    Who cancels gets it killed. asyncio must not hear of that while it begins: it may wait for ever (python/cpython#103847).
+    """
+    beginning = asyncio.ensure_future(asyncio.create_subprocess_exec(*argv, start_new_session=True, **how))
+    try:
+        return await asyncio.shield(beginning)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError):
+            await _end(await beginning)
+        raise
+
+
+async def _heard(process: asyncio.subprocess.Process, input: bytes | None) -> tuple[bytes, bytes]:
+    """The beginning of its output and the end of its errors, when it has ended."""
+    _, out, err = await asyncio.gather(
+        _feed(process.stdin, input), _kept(process.stdout, _OUTPUT_LIMIT), _kept(process.stderr, transcript.LIMIT, -1)
+    )
+    await process.wait()
+    return out, err
+
+
+async def _feed(stdin: asyncio.StreamWriter | None, input: bytes | None) -> None:
+    if stdin is not None and input is not None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it wants no more
+            stdin.write(input)
+            await stdin.drain()
+        stdin.close()
+
+
+async def _kept(stream: asyncio.StreamReader | None, limit: int, end: int = 1) -> bytes:
+    """The first `limit` bytes of all that is said, or with `end` -1 the last; the rest is read and forgotten."""
+    kept = bytearray()
+    while stream is not None and (piece := await stream.read(_PIECE)):
+        if end < 0:
+            kept += piece
+            del kept[:-limit]
+        else:
+            kept += piece[: limit - len(kept)]
+    return bytes(kept)
 
 
 def _shown(raw: bytes) -> str:
@@ -121,7 +167,12 @@ def _shown(raw: bytes) -> str:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill the family. What it still says is read: a pipe that nobody reads keeps asyncio from seeing the end."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), 2)
+    try:
+        async with asyncio.timeout(_PARTING):
+            await asyncio.gather(_kept(process.stdout, 0), _kept(process.stderr, 0))
+            await process.wait()
+    except TimeoutError:  # somebody it started left the family and holds its pipes
+        process._transport.close()  # type: ignore[attr-defined]  # there is no other way to close them

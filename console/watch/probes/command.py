@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from console.config import ProbeConfig
+from console.programs.running import start
 from console.watch.probes.result import Answer
 
 _KEPT = 8192  # bytes of what it prints last
@@ -25,9 +26,7 @@ async def probe_command(config: ProbeConfig, target: str) -> Answer:
     wanted = _codes(config.expect)
     with _printed() as (sink, output):
         try:
-            process = await asyncio.create_subprocess_exec(
-                *argv, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
-            )
+            process = await start(argv, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink)
         except FileNotFoundError:
             return Answer(None, f"there is no program {argv[0]}")
         except PermissionError:
