@@ -54,6 +54,7 @@ def console(env: dict[str, str], disk: Path, *command: str) -> Iterator[Terminal
         terminal.wait_for(r"cpu .* load")
         declare(terminal, "The disk hangs")
         terminal.wait_for("── Checklist")
+        terminal.wait_for("●.*started playbook")  # what the declaration itself writes is on the disk
         yield terminal
 
 
