@@ -26,7 +26,7 @@ _WAYS = {
     "containers": ("docker ps -as", "a container writes beside its volumes; made anew, that is gone"),
     "build cache": ("docker builder du", "docker builder prune takes what no build has used lately"),
     "logs": ("sevdeck check config", "logs without a cap: truncate them, and set max-size for json-file"),
-    "": (
+    "data": (
         "SELECT oid::regclass, pg_size_pretty(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' "
         "ORDER BY pg_total_relation_size(oid) DESC LIMIT 10",
         "a table that is only ever written, or dead rows that no vacuum takes away",
@@ -95,9 +95,9 @@ def deadlocks(known: Known, now: float, limits: Mapping[str, Limits]) -> tuple[F
 
 def _grown(one: Series, grew: float, usual: float, now: float) -> Finding:
     database = one.key[0] == "database"
-    kind = "" if database else one.key[2]
+    kind = "data" if database else one.key[2]
     what = f"the data of {one.key[1] or 'the database'}" if database else f"Docker's {kind}"
-    look, why = _WAYS.get(kind, _WAYS["volumes"])
+    look, why = _WAYS[kind]
     return Finding(
         "trends.growth",
         "database" if database else "quick",

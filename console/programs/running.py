@@ -136,7 +136,9 @@ async def start(argv: Sequence[str], **how: Any) -> asyncio.subprocess.Process:
 async def _heard(process: asyncio.subprocess.Process, input: bytes | None) -> tuple[bytes, bytes]:
     """The beginning of its output and the end of its errors, when it has ended."""
     _, out, err = await asyncio.gather(
-        _feed(process.stdin, input), _kept(process.stdout, _OUTPUT_LIMIT), _kept(process.stderr, transcript.LIMIT, -1)
+        _feed(process.stdin, input),
+        _kept(process.stdout, _OUTPUT_LIMIT),
+        _kept(process.stderr, transcript.LIMIT, tail=True),
     )
     await process.wait()
     return out, err
@@ -150,11 +152,11 @@ async def _feed(stdin: asyncio.StreamWriter | None, input: bytes | None) -> None
         stdin.close()
 
 
-async def _kept(stream: asyncio.StreamReader | None, limit: int, end: int = 1) -> bytes:
-    """The first `limit` bytes of all that is said, or with `end` -1 the last; the rest is read and forgotten."""
+async def _kept(stream: asyncio.StreamReader | None, limit: int, *, tail: bool = False) -> bytes:
+    """The first `limit` bytes of all that is said, or the last (`tail`); the rest is read and forgotten."""
     kept = bytearray()
     while stream is not None and (piece := await stream.read(_PIECE)):
-        if end < 0:
+        if tail:
             kept += piece
             del kept[:-limit]
         else:

@@ -17,7 +17,7 @@ from console.errors import SourceError
 from console.programs.docker import run_docker
 from console.redact import redact
 from console.text import clean
-from console.watch.postgres import Postgres, one_row, plain
+from console.watch.postgres import ask_once
 
 _QUERY = 120  # characters of a query's text
 _TOP = 5  # sessions named of each kind
@@ -121,17 +121,7 @@ class Activity:
 
 async def over_network(dsn: str, deadline: float) -> Activity:
     """Raises SourceError with the reason in plain words."""
-    server = Postgres(dsn, "diagnosis")
-    try:
-        connection = await server.connect(deadline)
-        try:
-            row = await one_row(connection, _SQL, deadline)
-        finally:
-            connection.terminate()
-    except Exception as error:
-        raise SourceError(plain(error, deadline)) from error
-    finally:
-        server.close()
+    row = await ask_once(dsn, "diagnosis", _SQL, deadline)
     return read(str(row[0][1]), "over the network")
 
 

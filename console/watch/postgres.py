@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from console.config import resolve_secret
-from console.errors import UsageError
+from console.errors import SourceError, UsageError
 from console.redact import add_literals, redact
 from console.text import clean
 from console.watch.address import Resolver, first_that_connects, is_address
@@ -147,6 +147,24 @@ def connection_lost(error: BaseException) -> bool:
     if state:
         return state in ("57P01", "57P02") or str(state).startswith("08")
     return not isinstance(error, TimeoutError | ValueError)
+
+
+async def ask_once(dsn: str, who: str, query: str, deadline: float) -> list[tuple[str, Any]]:
+    """(column, value) of the only row of a query, over a connection of its own, called `who` by the server.
+
+    Raises SourceError with the reason in plain words.
+    """
+    server = Postgres(dsn, who)
+    try:
+        connection = await server.connect(deadline)
+        try:
+            return await one_row(connection, query, deadline)
+        finally:
+            connection.terminate()
+    except Exception as error:  # the library has its own tree
+        raise SourceError(plain(error, deadline)) from error
+    finally:
+        server.close()
 
 
 def plain(error: BaseException, deadline: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from array import array
 from collections.abc import Sequence
 from math import nan
@@ -11,13 +12,17 @@ import pytest
 
 from console.checks import growth, trends
 from console.checks.check import Status
-from console.config import DEFAULT_THRESHOLDS, Limits
+from console.checks.diagnosis import run_all
+from console.checks.looks.trends import CHECKS
+from console.checks.scene import Scene
+from console.config import DEFAULT_THRESHOLDS, Config, Limits
 from console.errors import SourceError
 from console.watch.history import Grid, Known, Series
-from console.watch.history.engine import ask, logs, mount_of, sizes
+from console.watch.history.docker_room import ask, logs, mount_of, sizes
 from tests.unit.readings_made import GIB, NOW
 from tests.unit.test_trends import known, series
 
+LOCKS = ("database", "db", "deadlocks")
 VOLUMES = ("docker", "/", "volumes")
 SIZE = ("database", "db", "size")
 DAY = 24
@@ -62,6 +67,29 @@ def test_the_finding_says_what_how_much_and_where_to_look() -> None:
     assert found.group == "database" and found.summary.startswith("the data of db: 4.0 GiB more")
 
 
+def test_it_is_among_what_the_console_finds_by_itself_and_what_a_diagnosis_asks_for(tmp_path: Path) -> None:
+    restless = Series(LOCKS, "", None, Grid(NOW - 7140, 60.0, array("f", [*[7.0] * 60, *range(8, 68)])))
+    some = known(series(VOLUMES, level(0, 0, 0, 0, 4.0), None), series(SIZE, level(0, 0, 0, 0, 4.0), None), restless)
+    keys = ["trends.growth:/", "trends.growth:db", "database.deadlocks:db"]
+    assert [f.key for f in trends.forecasts(some, NOW, DEFAULT_THRESHOLDS)] == keys
+    assert [f.key for f in trends.forecasts(some, NOW, {"deadlocks": Limits(1000.0)})] == keys[:2]
+
+    async def ask() -> list[str]:
+        scene = Scene(Config(), data_dir=tmp_path)
+        scene.now = NOW
+
+        async def told() -> Known:
+            return some
+
+        await scene.once("trends", told)
+        try:
+            return [f.key for result in (await run_all(scene, CHECKS)).results for f in result.findings]
+        finally:
+            await scene.close()
+
+    assert sorted(asyncio.run(ask())) == sorted(keys)
+
+
 def test_gaps_are_survived_and_old_figures_say_nothing() -> None:
     hours = level(0.1, 0.1, 0.1, 0.1, 4.0)
     holes = [nan if 30 <= at < 40 or at in (len(hours) - 2, len(hours) - 26) else v for at, v in enumerate(hours)]
@@ -86,7 +114,7 @@ def test_a_disk_that_fills_says_what_docker_took_of_it() -> None:
 
 def deadlocks(counts: Sequence[float], limits: Limits = DEFAULT_THRESHOLDS["deadlocks"]) -> list[str]:
     minutes = Grid(NOW - (len(counts) - 1) * 60.0, 60.0, array("f", counts))
-    one = Series(("database", "db", "deadlocks"), "", None, minutes)
+    one = Series(LOCKS, "", None, minutes)
     return [f.summary for f in growth.deadlocks(Known({one.key: one}, NOW), NOW, {"deadlocks": limits})]
 
 

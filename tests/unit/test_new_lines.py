@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from console.checks.check import Status
-from console.checks.diagnosis import Looked
-from console.checks.looks import new_lines
+from console.checks.diagnosis import Looked, run_all
+from console.checks.looks import new_lines, recent_logs
 from console.checks.looks.log_tails import Heard, Said
 from console.watch.logline import LineReader
 from console.watch.mining.bursts import SPAN, Counts
@@ -100,8 +100,8 @@ async def test_it_is_read_from_the_disk_and_damage_says_nothing(tmp_path: Path, 
 
     async with scene(document("app"), data_dir=tmp_path) as (here, _):
         await here.once("log tails", said)
-        looked = await new_lines.look(here)
-    assert [f.check for f in looked.findings] == (["logs.new"] if damage is None else [])
+        (result,) = (await run_all(here, [one for one in recent_logs.CHECKS if one.name == "logs.new"])).results
+    assert [f.check for f in result.findings] == (["logs.new"] if damage is None else [])
     assert file.exists()  # whoever only reads leaves it where it is
 
 

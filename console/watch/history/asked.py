@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from console.config import Config
-from console.watch.history import database, engine
+from console.watch.history import database, docker_room
 from console.watch.history.keeper import Keeper
 
 
@@ -14,4 +14,4 @@ async def follow(keeper: Keeper[Any], config: Config) -> None:
     """For as long as it is not cancelled. Nothing is asked while another process writes."""
     async with asyncio.TaskGroup() as group:
         group.create_task(database.follow(keeper, config))
-        group.create_task(engine.follow(keeper, config))
+        group.create_task(docker_room.follow(keeper, config))

@@ -8,11 +8,11 @@ from contextlib import suppress
 from typing import Any
 
 from console.config import Config
-from console.errors import SevdeckError, SourceError
+from console.errors import SourceError
 from console.watch.history.gather import name
 from console.watch.history.keeper import Keeper
 from console.watch.history.series import Sample
-from console.watch.postgres import Postgres, one_row, plain
+from console.watch.postgres import ask_once
 
 EVERY = 60.0  # seconds
 _SIZED = 10  # turns between two questions for the size: the server looks at each of its files
@@ -33,7 +33,7 @@ async def follow(keeper: Keeper[Any], config: Config) -> None:
     label, dsn, turn, size = name(config.database.container), config.database.dsn, 0, None
     while dsn:
         if keeper.writing:
-            with suppress(SevdeckError):
+            with suppress(SourceError):
                 used, most, deadlocks = await ask(dsn)
                 keeper.also(Sample(("database", label, "connections"), used, "", most))
                 keeper.also(Sample(("database", label, "deadlocks"), deadlocks, ""))
@@ -47,19 +47,6 @@ async def follow(keeper: Keeper[Any], config: Config) -> None:
 
 async def ask(dsn: str, sql: str = _SQL) -> Sequence[int]:
     """(client connections but ours, those that there can be, deadlocks since its figures began), or the one row of
-    another `sql`. Raises SourceError or UsageError.
+    another `sql`. Raises SourceError.
     """
-    server = Postgres(dsn, "history")
-    try:
-        connection = await server.connect(_DEADLINE)
-        try:
-            row = await one_row(connection, sql, _DEADLINE)
-        finally:
-            connection.terminate()
-    except SevdeckError:
-        raise
-    except Exception as error:  # the library has its own tree
-        raise SourceError(plain(error, _DEADLINE)) from error
-    finally:
-        server.close()
-    return [int(value) for _, value in row]
+    return [int(value) for _, value in await ask_once(dsn, "history", sql, _DEADLINE)]

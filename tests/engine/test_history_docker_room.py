@@ -10,8 +10,7 @@ import pytest
 
 from console.config import Config, DockerConfig
 from console.watch.engine_api import Engine
-from console.watch.history import Keeper, load, place
-from console.watch.history import engine as asked
+from console.watch.history import Keeper, asked, docker_room, load, place
 from console.watch.history.series import Sample
 from console.watch.readings import Readings
 from tests.lab.lab import Lab
@@ -22,7 +21,7 @@ KINDS = {"images", "volumes", "containers", "build cache", "logs"}
 def test_every_kind_is_told_with_the_mount_it_is_on(healthy_lab: Lab) -> None:
     here = Engine(DockerConfig())
     try:
-        found = {sample.key[2]: sample for sample in asked.ask(here)}
+        found = {sample.key[2]: sample for sample in docker_room.ask(here)}
     finally:
         here.close()
     assert set(found) == KINDS
@@ -44,7 +43,7 @@ class Heard(Keeper[None]):
 async def test_they_are_among_the_figures_of_the_minute(
     healthy_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asked, "FIRST", 0.0)
+    monkeypatch.setattr(docker_room, "FIRST", 0.0)
     keeper = Heard(tmp_path)
     keeper.turn()
     following = asyncio.ensure_future(asked.follow(keeper, replace(Config(), docker=DockerConfig())))
