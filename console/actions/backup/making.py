@@ -69,6 +69,8 @@ async def create(server: Postgres, order: Order, deadline: float = DEADLINE) -> 
     try:
         async with server.snapshot(database, deadline) as (snapshot, tables):
             size, digest = await _dump(server, database, part, deadline, snapshot)
+        # Each is a program of its own in the container, and takes as long to begin as to work.
+        schema, _ = await asyncio.gather(schema_version(server, database), _roles(server, roles))
         found = Backup(
             id=ident,
             created_at=began,
@@ -83,9 +85,8 @@ async def create(server: Postgres, order: Order, deadline: float = DEADLINE) -> 
             took=round(time.time() - began, 2),
             tables=tables,
             after=tables,
-            schema_version=await schema_version(server, database),
+            schema_version=schema,
         )
-        await _roles(server, roles)
         kept = await alongside.keep(order.alongside, archive)
         found = replace(
             found,
